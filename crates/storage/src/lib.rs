@@ -1,1 +1,16 @@
-//! storage
+//! Where is it kept, and in which order?
+//!
+//! A store holds keys → (value, created revision, modified revision), ordered by key, under one
+//! global, strictly increasing revision: etcd's model. It knows keys, bytes and revisions, never
+//! Kubernetes. Values arrive here sealed; see [`Sealed`](crate::sealed) for the part that seals.
+
+mod error;
+mod store;
+mod watch;
+
+pub use error::{StoreError, WatchError};
+pub use store::{
+    BackupSummary, Change, Committed, Condition, Event, Page, Range, Record, Revision, Serving, Store,
+    StoreStatus, Transaction, Write,
+};
+pub use watch::Watch;
