@@ -1,1 +1,15 @@
-//! access
+//! Who is calling, and what may they do?
+//!
+//! Everything here is pure: certificates, identities and decisions are computed from their
+//! arguments alone. The shell (`strongroom-apiserver`) reads the peer's certificate from TLS,
+//! builds [`Attributes`] for every request and asks the [`Authorizer`] before it does anything else.
+
+mod attributes;
+mod authorizer;
+mod identity;
+mod masters;
+
+pub use attributes::{Attributes, forbidden_message};
+pub use authorizer::{Authorizer, Decision};
+pub use identity::{CertificateError, Identity, group, user};
+pub use masters::MastersOnly;
