@@ -1,0 +1,202 @@
+//! `cargo xtask tools`: what the tests need and a fresh machine lacks, under `target/tools`.
+
+use std::cell::OnceCell;
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::debian::{Archive, patiently};
+use crate::process::output;
+
+/// Bump when a recipe changes, so that machines with an older result install again.
+const RECIPE: &str = "1";
+
+struct Kubectl {
+    directory: &'static str,
+    package: &'static str,
+    suite: &'static str,
+}
+
+const KUBECTLS: [Kubectl; 3] = [
+    Kubectl {
+        directory: "kubectl-1.20",
+        package: "kubernetes-client",
+        suite: "bookworm",
+    },
+    Kubectl {
+        directory: "kubectl-1.32",
+        package: "kubectl",
+        suite: "trixie",
+    },
+    Kubectl {
+        directory: "kubectl-1.36",
+        package: "kubectl",
+        suite: "sid",
+    },
+];
+
+const FIXTURES: [&str; 2] = ["golang-k8s-api-dev", "golang-k8s-apimachinery-dev"];
+
+/// (program, Debian package)
+const SYSTEM: [(&str, &str); 7] = [
+    ("strace", "strace"),
+    ("gdb", "gdb"),
+    ("gcore", "gdb"),
+    ("curl", "curl"),
+    ("openssl", "openssl"),
+    ("mkfs.ext4", "e2fsprogs"),
+    ("losetup", "mount"),
+];
+
+/// Installs everything; says nothing but one line when all is there.
+pub fn install() -> Result<()> {
+    install_system()?;
+    install_fixtures()?;
+    for kubectl in &KUBECTLS {
+        install_kubectl(kubectl)?;
+    }
+    install_python()?;
+    eprintln!("tools: all in {}", tools().display());
+    Ok(())
+}
+
+/// Upstream's Go sources and round-trip fixtures (`target/tools/kubernetes/usr/share/gocode/src/k8s.io`).
+pub fn install_fixtures() -> Result<()> {
+    let target = tools().join("kubernetes");
+    // Beside the directory, not in it: dpkg unpacks over what is there.
+    let known = target.join("usr/share/gocode/src/k8s.io/api/testdata/HEAD");
+    if installed(&target) && known.exists() {
+        return Ok(());
+    }
+    eprintln!("tools: Kubernetes' types and fixtures");
+    fs::create_dir_all(&target)?;
+    with_archive(|archive| {
+        for package in FIXTURES {
+            let version = archive.unpack(package, "sid", &target)?;
+            eprintln!("  {package} {version}");
+        }
+        Ok(())
+    })?;
+    mark(&target)
+}
+
+fn install_kubectl(kubectl: &Kubectl) -> Result<()> {
+    let target = tools().join(kubectl.directory);
+    if installed(&target) {
+        return Ok(());
+    }
+    eprintln!("tools: {}", kubectl.directory);
+    fs::create_dir_all(&target)?;
+    let version = with_archive(|archive| archive.unpack(kubectl.package, kubectl.suite, &target))?;
+    let link = target.join("kubectl");
+    let _ = fs::remove_file(&link);
+    symlink("usr/bin/kubectl", &link)?;
+    let mut probe = Command::new(&link);
+    probe.args(["version", "--client"]);
+    output(probe).with_context(|| format!("{} {version} does not run here", kubectl.package))?;
+    eprintln!("  {} {version}", kubectl.package);
+    mark(&target)
+}
+
+fn install_python() -> Result<()> {
+    let target = tools().join("python");
+    if installed(&target) {
+        return Ok(());
+    }
+    eprintln!("tools: Python with the official Kubernetes client");
+    let _ = fs::remove_dir_all(&target);
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv"]).arg(&target);
+    if output(venv).is_err() {
+        apt_install(&["python3-venv"])?;
+        let mut venv = Command::new("python3");
+        venv.args(["-m", "venv"]).arg(&target);
+        output(venv)?;
+    }
+    let pip = |arguments: &[&str]| {
+        let mut command = Command::new(target.join("bin/pip"));
+        command.args(["install", "--quiet"]).args(arguments);
+        output(command)
+    };
+    patiently("pip", || pip(&["--upgrade", "pip"]))?;
+    patiently("kubernetes", || pip(&["kubernetes"]))?;
+    mark(&target)
+}
+
+fn install_system() -> Result<()> {
+    let mut missing: Vec<&str> = SYSTEM
+        .iter()
+        .filter(|(program, _)| find(program).is_none())
+        .map(|(_, package)| *package)
+        .collect();
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("tools: {}", missing.join(" "));
+    apt_install(&missing)
+}
+
+fn apt_install(packages: &[&str]) -> Result<()> {
+    let mut identity = Command::new("id");
+    identity.arg("-u");
+    if output(identity)?.trim() != "0" {
+        bail!("please install as root: apt-get install {}", packages.join(" "));
+    }
+    let apt_get = |arguments: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .arg("-q")
+            .args(arguments);
+        output(command)
+    };
+    let mut install = vec!["install", "-y", "--no-install-recommends"];
+    install.extend(packages);
+    if apt_get(&install).is_ok() {
+        return Ok(());
+    }
+    patiently("apt-get update", || apt_get(&["update"]))?;
+    patiently("apt-get install", || apt_get(&install)).map(drop)
+}
+
+fn find(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|directory| directory.join(program))
+        .find(|candidate| candidate.is_file())
+}
+
+thread_local! {
+    static ARCHIVE: OnceCell<Archive> = const { OnceCell::new() };
+}
+
+/// The package lists are fetched once, and only when something is missing.
+fn with_archive<T>(then: impl FnOnce(&Archive) -> Result<T>) -> Result<T> {
+    ARCHIVE.with(|cell| {
+        if cell.get().is_none() {
+            let _ = cell.set(Archive::open(&tools().join("apt"))?);
+        }
+        then(cell.get().context("just set")?)
+    })
+}
+
+fn tools() -> PathBuf {
+    crate::root().join("target/tools")
+}
+
+fn marker(target: &Path) -> PathBuf {
+    target.join(".recipe")
+}
+
+fn installed(target: &Path) -> bool {
+    fs::read_to_string(marker(target)).is_ok_and(|recipe| recipe == RECIPE)
+}
+
+fn mark(target: &Path) -> Result<()> {
+    Ok(fs::write(marker(target), RECIPE)?)
+}
