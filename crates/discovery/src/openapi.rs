@@ -1,6 +1,8 @@
 //! What OpenAPI v2 and v3 have in common: the operations of the served resources, their parameters,
 //! and the models of the objects that travel.
 
+use strongroom_objects::schema;
+
 pub(crate) mod models;
 pub(crate) mod operations;
 pub(crate) mod parameters;
@@ -18,13 +20,19 @@ pub(crate) const WATCH_MEDIA_TYPES: &[&str] = &[
     "application/vnd.kubernetes.protobuf;stream=watch",
 ];
 
-/// Media types of patches. `kubectl apply` looks for the strategic one.
-pub(crate) const PATCH_MEDIA_TYPES: &[&str] = &[
-    "application/json-patch+json",
-    "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
-    "application/apply-patch+yaml",
-];
+/// Media types of patches. Only kinds whose fields are known can be merged strategically; `kubectl
+/// apply` looks for that media type and falls back to merge patches without it.
+pub(crate) fn patch_media_types(kind: Kind<'_>) -> Vec<&'static str> {
+    let mut media_types = vec![
+        "application/json-patch+json",
+        "application/merge-patch+json",
+        "application/apply-patch+yaml",
+    ];
+    if schema().kind(kind.group, kind.version, kind.kind).is_some() {
+        media_types.push("application/strategic-merge-patch+json");
+    }
+    media_types
+}
 
 /// Group, version and kind by reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -8,7 +8,7 @@ use crate::ServedResource;
 use crate::openapi::models::{Dialect, Models};
 use crate::openapi::operations::{self, Body, Model, Operation, Path};
 use crate::openapi::parameters::Parameter;
-use crate::openapi::{PATCH_MEDIA_TYPES, meta};
+use crate::openapi::{meta, patch_media_types};
 
 /// The one document that describes everything served.
 pub fn document(served: &[ServedResource]) -> Value {
@@ -62,9 +62,9 @@ fn operation_item(operation: &Operation<'_>, models: &mut Models<'_>) -> Value {
     if let Some(body) = &operation.body {
         parameters.insert(0, body_parameter(body, models));
     }
-    let consumes = match operation.body {
-        Some(Body::Patch) => PATCH_MEDIA_TYPES,
-        _ => &["*/*"],
+    let consumes = match &operation.body {
+        Some(Body::Patch(kind)) => patch_media_types(*kind),
+        _ => vec!["*/*"],
     };
     let mut item = json!({
         "tags": [operation.tag],
@@ -88,7 +88,7 @@ fn operation_item(operation: &Operation<'_>, models: &mut Models<'_>) -> Value {
 fn body_parameter(body: &Body<'_>, models: &mut Models<'_>) -> Value {
     let (schema, required) = match body {
         Body::Object(kind) => (models.reference(*kind), true),
-        Body::Patch => (models.patch_reference(), true),
+        Body::Patch(_) => (models.patch_reference(), true),
         Body::DeleteOptions => (models.reference(meta("DeleteOptions")), false),
     };
     let mut parameter = json!({ "name": "body", "in": "body", "schema": schema });

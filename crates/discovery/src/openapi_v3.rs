@@ -9,7 +9,7 @@ use crate::ServedResource;
 use crate::openapi::models::{Dialect, Models};
 use crate::openapi::operations::{self, Body, Model, Operation, Path};
 use crate::openapi::parameters::Parameter;
-use crate::openapi::{PATCH_MEDIA_TYPES, meta};
+use crate::openapi::{meta, patch_media_types};
 use crate::served;
 
 /// The paths that have a document, as they stand in the index: `api`, `api/v1`, `apis`,
@@ -119,9 +119,9 @@ fn request_body(body: &Body<'_>, models: &mut Models<'_>) -> Value {
         Body::Object(kind) => {
             json!({ "content": content(&["*/*"], models.reference(*kind)), "required": true })
         }
-        Body::Patch => {
+        Body::Patch(kind) => {
             let schema = models.patch_reference();
-            json!({ "content": content(PATCH_MEDIA_TYPES, schema), "required": true })
+            json!({ "content": content(&patch_media_types(*kind), schema), "required": true })
         }
         Body::DeleteOptions => {
             json!({ "content": content(&["*/*"], models.reference(meta("DeleteOptions"))) })

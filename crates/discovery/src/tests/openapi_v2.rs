@@ -38,8 +38,8 @@ fn operations_say_what_they_take_and_give() {
         json!([
             "application/json-patch+json",
             "application/merge-patch+json",
-            "application/strategic-merge-patch+json",
             "application/apply-patch+yaml",
+            "application/strategic-merge-patch+json",
         ])
     );
     assert_eq!(

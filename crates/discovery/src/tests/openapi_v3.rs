@@ -117,7 +117,17 @@ fn apply_finds_patch_operations_and_models() {
         "rbac.authorization.k8s.io",
         "Role",
     );
-    check("apis/strongroom.dev/v1", "strongroom.dev", "Unheard");
+}
+
+#[test]
+fn kinds_of_unknown_fields_are_not_merged_strategically() {
+    let document = document("apis/strongroom.dev/v1");
+    let gvk = gvk("strongroom.dev", "Unheard");
+    let patch = patch_operation(&document, &gvk).unwrap();
+    let content = patch["requestBody"]["content"].as_object().unwrap();
+    assert!(!content.contains_key("application/strategic-merge-patch+json"));
+    assert!(content.contains_key("application/merge-patch+json"));
+    assert_eq!(model(&document, &gvk).unwrap()["type"], "object");
 }
 
 #[test]
