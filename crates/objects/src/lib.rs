@@ -4,9 +4,24 @@
 //! currency; [`schema`] says what each type looks like, [`conform`] makes a tree fit it, [`json`], [`yaml`] and
 //! [`protobuf`] read and write it.
 
+pub mod age;
+pub mod field_error;
+pub mod go_text;
+pub mod names;
+pub mod object;
 pub mod schema;
+pub mod selector;
+pub mod status;
+pub mod table;
+pub mod time;
 
+pub use field_error::{FieldError, FieldErrorKind};
+pub use object::{ListMeta, ManagedFieldsEntry, Object, ObjectError, ObjectMeta, OwnerReference};
 pub use schema::{Field, GroupVersionKind, Kind, ListType, PatchStrategy, Schema, Type, TypeRef, schema};
+
+pub use selector::{FieldOperator, FieldSelector, FieldTerm, LabelSelector, SelectorError};
+pub use status::{Status, StatusCause, StatusDetails};
+pub use table::{ColumnDefinition, Table, TableRow, TableRowCondition};
 
 /// A JSON tree.
 pub type Value = serde_json::Value;
