@@ -1,1 +1,27 @@
-//! e2e
+//! The harness of the end-to-end tests: a real `strongroom up` in a directory of its own, real kubectl,
+//! a plain HTTPS client that hides nothing, and what is needed to hurt a server and look inside it.
+//!
+//! Before the first run: `cargo xtask tools`. The binary under test is `target/<profile>/strongroom`,
+//! or what `STRONGROOM_BIN` names.
+
+mod check;
+mod client;
+mod command;
+mod kubectl;
+mod process;
+mod random;
+mod scan;
+mod server;
+mod tools;
+mod watch;
+
+pub use check::{Check, contains};
+pub use client::{Client, Credentials, Http, Reply, Request};
+pub use command::{ADMIN_KUBECONFIG, binary};
+pub use kubectl::{Kubectl, Ran};
+pub use process::{memory, open_descriptors, resident_bytes};
+pub use random::Random;
+pub use scan::{Scanner, Sighting};
+pub use server::{Options, Server, setting};
+pub use tools::{fixture, kubectl_directory, python, tool};
+pub use watch::Watch;
