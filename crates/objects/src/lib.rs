@@ -7,13 +7,16 @@
 pub mod age;
 pub mod field_error;
 pub mod go_text;
+pub mod json;
 pub mod names;
 pub mod object;
+pub mod protobuf;
 pub mod schema;
 pub mod selector;
 pub mod status;
 pub mod table;
 pub mod time;
+mod zero;
 
 pub use field_error::{FieldError, FieldErrorKind};
 pub use object::{ListMeta, ManagedFieldsEntry, Object, ObjectError, ObjectMeta, OwnerReference};

@@ -32,6 +32,22 @@ pub fn parse(text: &str) -> Option<Timestamp> {
     text.parse().ok()
 }
 
+/// Seconds since 1970 of Go's zero time, 0001-01-01T00:00:00Z.
+pub(crate) const GO_ZERO_SECONDS: i64 = -62_135_596_800;
+
+/// Seconds since 1970, rounded down, and nanoseconds after that cut to microseconds, as protobuf has them.
+pub(crate) fn seconds_and_micros(time: Timestamp) -> (i64, i32) {
+    let nanosecond = Offset::UTC.to_datetime(time).subsec_nanosecond();
+    let seconds = time.as_second() - i64::from(time.subsec_nanosecond() < 0);
+    (seconds, nanosecond / 1000 * 1000)
+}
+
+/// The inverse; `None` outside the years 1 to 9999, and for Go's zero time, which stands for "not set".
+pub(crate) fn from_seconds_and_nanos(seconds: i64, nanos: i32) -> Option<Timestamp> {
+    let time = Timestamp::new(seconds, nanos).ok()?;
+    (seconds >= GO_ZERO_SECONDS && (seconds, nanos) != (GO_ZERO_SECONDS, 0)).then_some(time)
+}
+
 /// Bytes of `2024-01-02T03:04:05Z`.
 pub(crate) const SECONDS_LENGTH: usize = 20;
 /// Bytes of `2024-01-02T03:04:05.000006Z`.
