@@ -117,3 +117,40 @@ pub enum WatchError {
         reason: String,
     },
 }
+
+/// Why an embedded store could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has the store open.
+    #[error("the data directory is in use by process {pid}")]
+    Locked {
+        /// Its process id, as it wrote it beside the lock; 0 if it could not be read.
+        pid: u32,
+    },
+    /// The file is damaged, or is not a Strongroom store.
+    #[error("the store is damaged: {reason}")]
+    Corrupt {
+        /// What was found.
+        reason: String,
+    },
+    /// The file was written by a newer version of Strongroom.
+    #[error("the store has format {found}; this version reads up to {supported}")]
+    Format {
+        /// The format of the file.
+        found: u32,
+        /// The newest format this version knows.
+        supported: u32,
+    },
+    /// The record key does not belong to this store.
+    #[error("the record key does not fit this store")]
+    WrongKey,
+    /// A file operation failed.
+    #[error("{operation} failed")]
+    Io {
+        /// What was being done.
+        operation: &'static str,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+}

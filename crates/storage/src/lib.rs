@@ -4,11 +4,21 @@
 //! global, strictly increasing revision: etcd's model. It knows keys, bytes and revisions, never
 //! Kubernetes. Values arrive here sealed; see [`Sealed`](crate::sealed) for the part that seals.
 
+mod disk;
+mod embedded;
 mod error;
+mod event_log;
+mod memory;
+mod record;
 mod store;
+mod transaction;
 mod watch;
 
-pub use error::{StoreError, WatchError};
+pub use embedded::{Embedded, EmbeddedOptions};
+pub use error::{OpenError, StoreError, WatchError};
+pub use event_log::WindowLimits;
+pub use memory::Memory;
+pub use record::RecordKey;
 pub use store::{
     BackupSummary, Change, Committed, Condition, Event, Page, Range, Record, Revision, Serving, Store,
     StoreStatus, Transaction, Write,
