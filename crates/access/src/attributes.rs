@@ -140,13 +140,13 @@ fn push_printable(out: &mut String, character: char) {
     let unprintable = character.is_control()
         || (character.is_whitespace() && character != ' ')
         || matches!(code, 0xad | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f | 0xfeff | 0xe000..=0xf8ff);
+    if !unprintable {
+        out.push(character);
+        return;
+    }
     let _ = match code {
-        _ if !unprintable => {
-            out.push(character);
-            Ok(())
-        }
-        0..0x80 => write!(out, "\\x{code:02x}"),
-        0..0x1_0000 => write!(out, "\\u{code:04x}"),
+        0..=0x7f => write!(out, "\\x{code:02x}"),
+        0x80..=0xffff => write!(out, "\\u{code:04x}"),
         _ => write!(out, "\\U{code:08x}"),
     };
 }

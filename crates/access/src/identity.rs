@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn a_certificate_names_its_user_and_group() {
         let uid = DnType::CustomDnType(UID_ATTRIBUTE.to_vec());
-        let cases: &[(&[(DnType, &str)], Result<(&str, &str, &[&str]), CertificateError>)] = &[
+        type Expected = Result<(&'static str, &'static str, &'static [&'static str]), CertificateError>;
+        let cases: &[(&[(DnType, &str)], Expected)] = &[
             (
                 &[(DnType::CommonName, "alice")],
                 Ok(("alice", "", &["system:authenticated"])),
