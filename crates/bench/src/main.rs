@@ -18,6 +18,8 @@ mod load;
 mod requests;
 mod scenarios;
 mod server;
+#[cfg(test)]
+mod stub;
 mod tls;
 
 use std::os::unix::process::CommandExt;

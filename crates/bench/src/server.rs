@@ -220,7 +220,7 @@ impl<'a> Busy<'a> {
             server,
             began: Instant::now(),
             server_cpu: server.cpu(),
-            client_cpu: cpu_of(Path::new("/proc/self/stat")),
+            client_cpu: cpu_of_self(),
         }
     }
 
@@ -228,9 +228,14 @@ impl<'a> Busy<'a> {
     pub fn end(&self) -> (f64, f64) {
         let elapsed = self.began.elapsed().as_secs_f64();
         let server = (self.server.cpu() - self.server_cpu) / elapsed * 100.0;
-        let client = (cpu_of(Path::new("/proc/self/stat")) - self.client_cpu) / elapsed * 100.0;
+        let client = (cpu_of_self() - self.client_cpu) / elapsed * 100.0;
         (server, client)
     }
+}
+
+/// Processor time this process has used so far, in seconds.
+pub fn cpu_of_self() -> f64 {
+    cpu_of(Path::new("/proc/self/stat"))
 }
 
 fn cpu_of(stat: &Path) -> f64 {
