@@ -19,13 +19,14 @@ pub fn binary() -> PathBuf {
     binary
 }
 
-/// `strongroom up` on `data`, on any free port, speaking its mind at `level`.
-pub(crate) fn up(wrapper: &[String], data: &Path, level: &str, arguments: &[String]) -> Command {
+/// `strongroom up` on `data`, on a port (0 for any free one), speaking its mind at `level`.
+pub(crate) fn up(wrapper: &[String], data: &Path, port: u16, level: &str, arguments: &[String]) -> Command {
     // The server must not outlive a test that was killed.
     let mut words: Vec<String> = ["setpriv", "--pdeathsig", "KILL", "--"].map(str::to_owned).to_vec();
     words.extend_from_slice(wrapper);
     words.push(binary().display().to_string());
-    words.extend(["up", "--bind-address", "127.0.0.1", "--secure-port", "0", "--log-level", level].map(str::to_owned));
+    words.extend(["up", "--bind-address", "127.0.0.1", "--log-level", level].map(str::to_owned));
+    words.extend(["--secure-port".to_owned(), port.to_string()]);
     words.push("--data-dir".to_owned());
     words.push(data.display().to_string());
     words.extend_from_slice(arguments);

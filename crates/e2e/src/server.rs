@@ -23,6 +23,8 @@ pub struct Options {
     pub environment: Vec<(String, String)>,
     /// A program to run it under, such as `strace`, with its arguments.
     pub wrapper: Vec<String>,
+    /// The port; any free one when 0.
+    pub port: u16,
     /// The log level; `info` when empty.
     pub log_level: String,
     /// A data directory that somebody else owns; a fresh temporary one when none.
@@ -153,6 +155,19 @@ impl Server {
         Client::new(self.port, &Credentials::from_kubeconfig(&self.kubeconfig()), Http::Two)
     }
 
+    /// Somebody else, with a certificate of this server's authority, over HTTP/1.1.
+    pub fn user(&self, name: &str, groups: &[&str]) -> Client {
+        let file = self.scratch().join(format!("{name}.kubeconfig"));
+        let mut command = std::process::Command::new(crate::command::binary());
+        command.args(["kubeconfig", "--user", name, "--data-dir"]).arg(self.data()).arg("--output").arg(&file);
+        for group in groups {
+            command.args(["--group", group]);
+        }
+        let output = command.output().expect("strongroom kubeconfig runs");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Client::new(self.port, &Credentials::from_kubeconfig(&file), Http::One)
+    }
+
     /// A caller without a certificate.
     pub fn anonymous(&self) -> Client {
         Client::new(self.port, &Credentials::from_kubeconfig(&self.kubeconfig()).without_certificate(), Http::One)
@@ -262,7 +277,7 @@ pub fn setting<T: FromStr>(name: &str, default: T) -> T {
 fn spawn(options: &Options, directory: &Path, number: usize) -> Child {
     let create = |stream| File::create(output_file(directory, number, stream)).expect("a log file");
     let level = if options.log_level.is_empty() { "info" } else { &options.log_level };
-    let mut command = up(&options.wrapper, &data_directory(options, directory), level, &options.arguments);
+    let mut command = up(&options.wrapper, &data_directory(options, directory), options.port, level, &options.arguments);
     command
         .current_dir(directory)
         .env("HOME", directory)

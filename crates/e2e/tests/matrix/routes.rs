@@ -127,6 +127,23 @@ async fn who_is_let_in() {
     }
     let reply = anonymous.request("GET", SECRETS).header("authorization", "Bearer nonsense-token").send().await;
     check.rejects(&reply, 401, "Unauthorized", "Unauthorized");
+    // Known, but not allowed.
+    let alice = server.user("alice", &["developers"]);
+    let user = "User \"alice\" cannot";
+    for (method, path, message) in [
+        ("GET", one("s"), format!("secrets \"s\" is forbidden: {user} get resource \"secrets\" in API group \"\" in the namespace \"default\"")),
+        ("GET", SECRETS.to_owned(), format!("secrets is forbidden: {user} list resource \"secrets\" in API group \"\" in the namespace \"default\"")),
+        ("GET", "/api/v1/secrets".to_owned(), format!("secrets is forbidden: {user} list resource \"secrets\" in API group \"\" at the cluster scope")),
+        ("POST", SECRETS.to_owned(), format!("secrets is forbidden: {user} create resource \"secrets\" in API group \"\" in the namespace \"default\"")),
+        ("DELETE", one("s"), format!("secrets \"s\" is forbidden: {user} delete resource \"secrets\" in API group \"\" in the namespace \"default\"")),
+    ] {
+        let reply = alice.request(method, &path).json(&json!({"metadata": {"name": "s"}})).send().await;
+        check.rejects(&reply, 403, "Forbidden", &message);
+    }
+    let reply = alice.get("/metrics").await;
+    check.rejects(&reply, 403, "Forbidden", "forbidden: User \"alice\" cannot get path \"/metrics\"");
+    let master = server.user("bob", &["system:masters"]);
+    check.equal("system:masters", master.get(SECRETS).await.status, 200);
     let reply = anonymous.request("GET", SECRETS).header("authorization", "Basic YTpi").send().await;
     check.that(matches!(reply.status, 401 | 403), || format!("basic: {}", reply.status));
     check.finish();
