@@ -11,3 +11,6 @@ pub mod secretbox;
 
 /// What every encrypted value begins with; identity refuses to read it.
 pub const ENCRYPTED_PREFIX: &[u8] = b"k8s:enc:";
+
+#[cfg(test)]
+mod tests;

@@ -24,6 +24,9 @@ pub fn harden_process() -> Vec<Shortfall> {
 
 /// Gives up, for this process and all it starts, whatever set-user-id programs and file capabilities would grant.
 ///
+/// Holds for the calling thread and for threads and processes that it starts afterwards: call it in `main` before
+/// there are others.
+///
 /// Not part of [`harden_process`], because a workload started by `strongroom` may rightly need `sudo` or `ping`:
 /// only for processes that start no programs of other people.
 ///
@@ -88,7 +91,7 @@ mod tests {
         );
 
         forbid_new_privileges().unwrap();
-        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
         assert!(status.lines().any(|line| line == "NoNewPrivs:\t1"));
         println!("child was hardened");
     }
