@@ -4,6 +4,10 @@
 //! global, strictly increasing revision: etcd's model. It knows keys, bytes and revisions, never
 //! Kubernetes. Values arrive here sealed; see [`Sealed`](crate::sealed) for the part that seals.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+#[cfg(test)]
+mod conformance_tests;
 mod disk;
 mod embedded;
 mod error;
