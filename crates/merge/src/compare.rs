@@ -51,20 +51,21 @@ struct Delta {
 }
 
 impl Delta {
-    fn put(&mut self, element: PathElement, below: Delta) {
-        let Delta {
-            added,
-            modified,
-            removed,
-        } = below;
-        if !added.is_empty() {
-            self.added.below.put(element.clone(), added);
-        }
-        if !modified.is_empty() {
-            self.modified.below.put(element.clone(), modified);
-        }
-        if !removed.is_empty() {
-            self.removed.below.put(element, removed);
+    /// `name` is made only if something differs, and copied only if it does so in several ways.
+    fn put(&mut self, name: impl FnOnce() -> PathElement, below: Delta) {
+        let mut sets = [
+            (&mut self.added.below, below.added),
+            (&mut self.modified.below, below.modified),
+            (&mut self.removed.below, below.removed),
+        ]
+        .into_iter()
+        .filter(|(_, node)| !node.is_empty());
+        if let Some((set, node)) = sets.next() {
+            let name = name();
+            for (set, node) in sets {
+                set.put(name.clone(), node);
+            }
+            set.put(name, node);
         }
     }
 }
@@ -114,7 +115,7 @@ fn members(delta: &mut Delta, shape: Shape<'_>, before: Option<&Value>, after: O
         let before_member = before_member.or_else(|| implied(before));
         let after_member = after_member.or_else(|| implied(after));
         let below = self::delta(shape.member_or_opaque(name), before_member, after_member);
-        delta.put(PathElement::field(name), below);
+        delta.put(|| PathElement::field(name), below);
     };
     for (name, value) in members_before.into_iter().flatten() {
         visit(name, Some(value), members_after.and_then(|after| after.get(name)));
@@ -126,30 +127,59 @@ fn members(delta: &mut Delta, shape: Shape<'_>, before: Option<&Value>, after: O
     }
 }
 
-/// What a struct has for a member that is missing in JSON: a struct that is no pointer in Go is always there,
-/// and so is a list or map that is not left out when it is empty. Nobody brings such a container into being.
+/// What Go's JSON has for a member of a struct that is missing: a struct that is no pointer is always there,
+/// and so is every other value that is not left out when it is zero. Nobody owns what nobody brought into being.
 fn implied(shape: Shape<'_>, name: &str) -> Option<&'static Value> {
-    static EMPTY: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
     let Shape::Struct { ty, .. } = shape else {
         return None;
     };
-    let field = ty.field(name)?;
+    let field = ty
+        .field(name)
+        .filter(|field| !field.pointer && !field.omit_zero)?;
     match field.kind {
-        Kind::Message(_) if !field.pointer && !field.omit_zero => Some(&EMPTY),
-        Kind::List(_) | Kind::Map(_) if !field.omit_empty => Some(&Value::Null),
+        Kind::Message(_) => Some(&ZEROS.object),
+        Kind::Quantity => Some(&ZEROS.quantity),
+        Kind::IntOrString => Some(&ZEROS.number),
+        Kind::Duration => Some(&ZEROS.duration),
+        _ if field.omit_empty => None,
+        Kind::Bool => Some(&Value::Bool(false)),
+        Kind::Int32 | Kind::Int64 => Some(&ZEROS.number),
+        Kind::Float64 => Some(&ZEROS.float),
+        Kind::String => Some(&ZEROS.text),
+        Kind::List(_) | Kind::Map(_) => Some(&Value::Null),
         _ => None,
     }
 }
+
+struct Zeros {
+    object: Value,
+    number: Value,
+    float: Value,
+    text: Value,
+    quantity: Value,
+    duration: Value,
+}
+
+static ZEROS: LazyLock<Zeros> = LazyLock::new(|| Zeros {
+    object: Value::Object(Map::new()),
+    number: 0.into(),
+    float: 0.0.into(),
+    text: "".into(),
+    quantity: "0".into(),
+    duration: "0s".into(),
+});
 
 fn elements(delta: &mut Delta, shape: Shape<'_>, before: Option<&Value>, after: Option<&Value>) {
     let before = by_name(shape, before);
     let mut after = by_name(shape, after);
     for (name, before) in before {
         let after = after.remove(&name).unwrap_or_default();
-        delta.put(name, element(shape.element(), &before, &after));
+        let below = element(shape.element(), &before, &after);
+        delta.put(|| name, below);
     }
     for (name, after) in after {
-        delta.put(name, element(shape.element(), &[], &after));
+        let below = element(shape.element(), &[], &after);
+        delta.put(|| name, below);
     }
 }
 
@@ -175,3 +205,6 @@ fn by_name<'v>(shape: Shape<'_>, list: Option<&'v Value>) -> BTreeMap<PathElemen
     }
     by_name
 }
+
+#[cfg(test)]
+mod tests;

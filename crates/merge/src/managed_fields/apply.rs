@@ -22,7 +22,8 @@ const BEFORE_FIRST_APPLY: &str = "before-first-apply";
 /// the caller's (secrets.md §2). `live` never has it, so that applying a key which another applier owns is
 /// always a conflict.
 ///
-/// The caller has checked `apiVersion` and `kind` and takes fields out that the endpoint resets (`status`).
+/// `applied` is what the client sent, neither conformed nor defaulted: what it states is owned. The caller
+/// has checked `apiVersion` and `kind` and takes fields out that the endpoint resets (`status`).
 ///
 /// # Errors
 /// `ManagedFieldsNotNil` and `TypedPatch` for the configuration, `Conflicts` without `force`.

@@ -166,3 +166,77 @@ fn many_keys() {
     // Of the first apply's keys, the half that the updater had before it was shared stays.
     assert_eq!(dropped["data"].as_object().unwrap().len(), KEYS + KEYS);
 }
+
+/// Trees of Pod-like names and whatever values: everything returns.
+#[test]
+fn whatever_is_sent_is_survived() {
+    let ty = kind("Pod");
+    let mut random = Random(11);
+    let mut refused = 0;
+    for _ in 0..3_000 {
+        let mut live = random_tree(&mut random, 6);
+        let patch = random_tree(&mut random, 6);
+        let tracked = track_update(ty, Some(&live), &patch, &writer("m", NOW));
+        let _ = track_update(ty, None, &live, &writer("m", NOW));
+        let _ = crate::strategic_merge_patch(live.clone(), patch.clone(), ty);
+        let _ = crate::merge_patch(live.clone(), patch.clone());
+        let _ = crate::json_patch(&live, patch.to_string().as_bytes());
+        super::super::apply::set_managed_fields(&mut live, tracked);
+        refused += usize::from(apply(ty, Some(&live), patch, &writer("a", NOW), true).is_err());
+    }
+    assert!(refused < 3_000);
+}
+
+fn random_tree(random: &mut Random, levels: u64) -> Value {
+    const NAMES: [&str; 24] = [
+        "metadata",
+        "spec",
+        "containers",
+        "name",
+        "env",
+        "ports",
+        "containerPort",
+        "protocol",
+        "finalizers",
+        "labels",
+        "ownerReferences",
+        "uid",
+        "volumes",
+        "tolerations",
+        "resources",
+        "limits",
+        "$patch",
+        "$retainKeys",
+        "managedFields",
+        "$setElementOrder/containers",
+        "$setElementOrder/finalizers",
+        "$deleteFromPrimitiveList/finalizers",
+        "fieldsV1",
+        "f:spec",
+    ];
+    let leaves = [
+        json!("a"),
+        json!("b"),
+        json!(1),
+        json!(1.5),
+        json!(null),
+        json!(true),
+        json!("delete"),
+        json!("replace"),
+    ];
+    match random.below(if levels == 0 { 1 } else { 4 }) {
+        0 => leaves[random.below(8) as usize].clone(),
+        1 => (0..random.below(4))
+            .map(|_| random_tree(random, levels - 1))
+            .collect(),
+        _ => {
+            let names = (0..random.below(5))
+                .map(|_| NAMES[random.below(24) as usize].to_owned())
+                .collect::<Vec<_>>();
+            names
+                .into_iter()
+                .map(|name| (name, random_tree(random, levels - 1)))
+                .collect()
+        }
+    }
+}
