@@ -61,6 +61,9 @@ struct Account {
 }
 
 struct Shared {
+    /// Set just before the kill: a failure earlier than that is a finding.
+    dying: AtomicBool,
+    /// Set once the process is gone.
     stop: AtomicBool,
     highest: AtomicU64,
     versions: Mutex<BTreeSet<u64>>,
@@ -88,9 +91,13 @@ async fn write(number: usize, client: Client, mut account: Account, mut random: 
         } else {
             (client.request("POST", SECRETS).json(&secret(&name, &value)), Unknown::Put(name.clone(), value), 201)
         };
-        let Ok(reply) = request.patience(Duration::from_secs(20)).try_send().await else {
-            account.unknown = Some(unknown);
-            break;
+        let reply = match request.patience(Duration::from_secs(20)).try_send().await {
+            Ok(reply) => reply,
+            Err(error) => {
+                assert!(shared.dying.load(Ordering::SeqCst), "no answer from a healthy server: {error}");
+                account.unknown = Some(unknown);
+                break;
+            }
         };
         if shared.stop.load(Ordering::SeqCst) && reply.status >= 500 {
             account.unknown = Some(unknown);
@@ -144,9 +151,10 @@ async fn r1_kill_under_write_load() {
     let (mut random, seed) = Random::fresh();
     println!("R1: {cycles} cycles, seed {seed}");
     let mut server = Server::start();
-    let shared = Arc::new(Shared { stop: AtomicBool::new(false), highest: AtomicU64::new(0), versions: Mutex::new(BTreeSet::new()) });
+    let shared = Arc::new(Shared { dying: AtomicBool::new(false), stop: AtomicBool::new(false), highest: AtomicU64::new(0), versions: Mutex::new(BTreeSet::new()) });
     let mut accounts: Vec<Account> = (0..WRITERS).map(|_| Account::default()).collect();
     for cycle in 0..cycles {
+        shared.dying.store(false, Ordering::SeqCst);
         shared.stop.store(false, Ordering::SeqCst);
         let writers: Vec<_> = accounts
             .drain(..)
@@ -154,7 +162,7 @@ async fn r1_kill_under_write_load() {
             .map(|(number, account)| tokio::spawn(write(number, server.client(), account, Random::seeded(random.next()), shared.clone())))
             .collect();
         tokio::time::sleep(Duration::from_millis(20 + random.below(780))).await;
-        // Stop is only set once the process is dead: an error before that is a finding.
+        shared.dying.store(true, Ordering::SeqCst);
         server.kill();
         shared.stop.store(true, Ordering::SeqCst);
         for writer in writers {

@@ -73,7 +73,8 @@ async fn the_typed_api() {
     let namespaces: Api<Namespace> = Api::all(client.clone());
     let namespace = Namespace { metadata: ObjectMeta { name: Some("team".to_owned()), ..ObjectMeta::default() }, ..Namespace::default() };
     namespaces.create(&PostParams::default(), &namespace).await.expect("created");
-    let gone = kube::runtime::wait::conditions::is_deleted(&namespaces.get("team").await.expect("there").metadata.uid.unwrap_or_default());
+    let uid = namespaces.get("team").await.expect("there").metadata.uid.unwrap_or_default();
+    let gone = kube::runtime::wait::conditions::is_deleted(&uid);
     namespaces.delete("team", &DeleteParams::default()).await.expect("deleted");
     let wait = kube::runtime::wait::await_condition(namespaces, "team", gone);
     tokio::time::timeout(Duration::from_secs(20), wait).await.expect("in time").expect("gone");
