@@ -1,1 +1,46 @@
-//! apiserver
+//! HTTP in; answers and watches out.
+//!
+//! `pipeline::answer` is the way of a request: who is it, may they, is there room, what do they want. What they want
+//! is decided by the pure crates ([`strongroom_resources`], [`strongroom_access`]) and kept by
+//! [`strongroom_storage`]; this crate connects them. Plaintext lives here only while a request is being answered.
+
+mod body;
+mod bootstrap;
+mod connection;
+mod continue_token;
+mod delete;
+mod documents;
+mod encode;
+mod event_frame;
+mod frames;
+mod get;
+mod gzip;
+mod health;
+mod limits;
+mod list;
+mod metrics;
+mod namespaces;
+mod negotiation;
+mod pipeline;
+mod random;
+mod request_info;
+mod respond;
+mod routes;
+pub mod sealed_stub;
+mod server;
+mod service;
+mod stored;
+mod version;
+mod versions;
+mod watch;
+mod websocket;
+mod write;
+
+pub use body::{Body, BrokenOff};
+pub use bootstrap::StartError;
+pub use connection::ServeError;
+pub use limits::Limits;
+pub use pipeline::Peer;
+pub use server::{ApiServer, Config};
+pub use service::InProcess;
+pub use version::document as version_document;

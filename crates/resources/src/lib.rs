@@ -1,1 +1,38 @@
-//! resources
+//! What is each resource, and what may it become?
+//!
+//! One file for each resource, one row in one table ([`RESOURCES`]), and pure planners that every resource shares:
+//! [`decode`](decode::decode) turns a body into an object, [`plan_create`], [`plan_update`] and [`plan_delete`]
+//! decide what is to be stored, [`patch`] makes a new object of a stored one and a patch. Nothing here reads a
+//! clock, a file or a random number: [`Context`] brings them.
+
+mod config_map;
+mod create;
+pub mod decode;
+mod delete;
+mod event;
+mod lease;
+mod metadata;
+pub mod names;
+mod namespace;
+pub mod options;
+pub mod patch;
+mod printing;
+mod resource;
+mod secret;
+pub mod selection;
+mod service;
+mod service_account;
+mod table;
+mod tls_pair;
+pub mod stub;
+mod update;
+
+pub use create::{Planned, plan_applied_create, plan_create};
+pub use delete::{DeleteOptions, Deletion, Propagation, parse_options as parse_delete_options, plan_delete};
+pub use metadata::{FOREGROUND_DELETION, ORPHAN};
+pub use namespace::{NAMESPACES, NamespacePhase, PROTECTED_NAMESPACES, SYSTEM_NAMESPACES, phase as namespace_phase};
+pub use resource::{Context, Resource, StoredAs, Strategy, Subresource};
+pub use secret::MAX_SECRET_SIZE;
+pub use table::{RESOURCES, find, serves};
+pub use tls_pair::TlsPairError;
+pub use update::{Change, Outcome, Tracking, Update, parse_version, plan_update};

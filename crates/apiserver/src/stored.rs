@@ -1,0 +1,123 @@
+//! A stored object, opened for the time of one request.
+
+use strongroom_objects::json::Limits;
+use strongroom_objects::{Map, Object, Status, Value, json, protobuf};
+use strongroom_resources::Resource;
+use strongroom_storage::{Record, Revision};
+use crate::sealed_stub::{Opened, Sealed};
+
+/// The plaintext of a record and the revision that wrote it. Wiped when dropped.
+pub struct Stored {
+    opened: Opened,
+    modified: Revision,
+}
+
+impl Stored {
+    /// Opens `record`; the error names the object's key and never its content.
+    pub fn open(store: &Sealed, record: &Record) -> Result<Self, Box<Status>> {
+        let opened = store.open(record).map_err(|error| {
+            let key = String::from_utf8_lossy(&record.key);
+            tracing::error!(%key, %error, "a stored object cannot be read");
+            Box::new(Status::internal(&format!("unable to read the stored object {key}: {error}")))
+        })?;
+        Ok(Self { opened, modified: record.modified })
+    }
+
+    /// The same object as of another revision: deletions show the last state at the deletion's revision.
+    pub fn at(mut self, revision: Revision) -> Self {
+        self.modified = revision;
+        self
+    }
+
+    /// Bytes of the stored form.
+    pub fn len(&self) -> usize {
+        self.opened.plaintext.len()
+    }
+
+    /// The revision that wrote the object.
+    pub fn modified(&self) -> Revision {
+        self.modified
+    }
+
+    /// Whether the object should be written again because its sealing is out of date.
+    pub fn is_stale(&self) -> bool {
+        self.opened.stale
+    }
+
+    fn raw(&self) -> Result<&[u8], Box<Status>> {
+        protobuf::open_envelope(&self.opened.plaintext).map(|envelope| envelope.raw).map_err(|error| broken(&error))
+    }
+
+    fn is_json(&self) -> bool {
+        self.opened.plaintext.first() == Some(&b'{')
+    }
+
+    /// The object in its served version.
+    pub fn object(&self, resource: &Resource) -> Result<Object, Box<Status>> {
+        let map = if self.is_json() {
+            match json::parse(&self.opened.plaintext, &Limits::STORED).map_err(|error| broken(&error))?.value {
+                Value::Object(map) => map,
+                _ => return Err(broken(&"not an object")),
+            }
+        } else {
+            let mut map = protobuf::decode(resource.stored_type(), self.raw()?, &Limits::STORED)
+                .map_err(|error| broken(&error))?;
+            map.insert("apiVersion".to_owned(), resource.storage.api_version.into());
+            map.insert("kind".to_owned(), resource.storage.kind.into());
+            map
+        };
+        let mut object = Object::from_value(map).map_err(|error| broken(&error))?;
+        object.metadata.resource_version = self.modified.to_string();
+        Ok(resource.strategy.from_stored(object))
+    }
+
+    /// The object as JSON text; only for resources that are stored as they are served.
+    pub fn write_json(&self, resource: &Resource, with_kind: bool, out: &mut Vec<u8>) -> Result<(), Box<Status>> {
+        if self.is_json() {
+            let mut value: Map = self.object(resource)?.to_value();
+            if !with_kind {
+                value.remove("kind");
+                value.remove("apiVersion");
+            }
+            json::write(&Value::Object(value), out);
+            return Ok(());
+        }
+        let kind = with_kind.then_some((resource.storage.api_version, resource.storage.kind));
+        protobuf::transcode_json(resource.stored_type(), self.raw()?, kind, Some(self.modified), out)
+            .map_err(|error| broken(&error))
+    }
+
+    /// The object's bare protobuf message; only for resources that are stored as they are served.
+    pub fn write_protobuf(&self, resource: &Resource, out: &mut Vec<u8>) -> Result<(), Box<Status>> {
+        if self.is_json() {
+            let value = self.object(resource)?.to_value();
+            let raw = protobuf::encode(resource.stored_type(), &value).map_err(|error| broken(&error))?;
+            out.extend_from_slice(&raw);
+            return Ok(());
+        }
+        protobuf::set_resource_version(self.raw()?, self.modified, out).map_err(|error| broken(&error))
+    }
+
+    /// The object as protobuf with its envelope.
+    pub fn protobuf(&self, resource: &Resource) -> Result<Vec<u8>, Box<Status>> {
+        let mut raw = Vec::with_capacity(self.len() + 32);
+        self.write_protobuf(resource, &mut raw)?;
+        let mut out = Vec::with_capacity(raw.len() + 64);
+        protobuf::write_envelope(resource.storage.api_version, resource.storage.kind, &raw, &mut out);
+        Ok(out)
+    }
+}
+
+/// The bytes under which an object is stored: Kubernetes' envelope and message, without a resourceVersion.
+pub fn to_stored_bytes(resource: &Resource, object: Object) -> Result<Vec<u8>, Box<Status>> {
+    let mut object = resource.strategy.to_stored(object);
+    object.metadata.resource_version.clear();
+    let raw = protobuf::encode(resource.stored_type(), &object.to_value()).map_err(|error| broken(&error))?;
+    let mut bytes = Vec::with_capacity(raw.len() + 32);
+    protobuf::write_envelope(resource.storage.api_version, resource.storage.kind, &raw, &mut bytes);
+    Ok(bytes)
+}
+
+fn broken(error: &dyn std::fmt::Display) -> Box<Status> {
+    Box::new(Status::internal(&error.to_string()))
+}

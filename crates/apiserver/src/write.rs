@@ -1,0 +1,352 @@
+//! POST, PUT and PATCH. [`replace`] is what happens to a stored object on PUT and PATCH, from beginning to end;
+//! [`create_object`] is the same for something new.
+
+use http::header::CONTENT_TYPE;
+use http::{Response, StatusCode};
+use http_body::Body as HttpBody;
+use strongroom_objects::{Object, Status};
+use strongroom_resources::decode::{agree_with_url, decode};
+use strongroom_resources::options::{Operation, WriteOptions};
+use strongroom_resources::patch::{Patch, PatchType};
+use strongroom_resources::{
+    Change, Context, Outcome, Planned, Tracking, Update, plan_applied_create, plan_create, plan_update,
+};
+use strongroom_storage::{Committed, Condition, Revision, Transaction, Write};
+
+use crate::body::{self, Body};
+use crate::encode::{Form, content_type};
+use crate::get::{form, not_found, store_error};
+use crate::negotiation::{Shape, body_format};
+use crate::pipeline::{Admitted, default_manager};
+use crate::routes::Target;
+use crate::server::ApiServer;
+use crate::stored::{Stored, to_stored_bytes};
+use crate::{namespaces, random, respond};
+
+type Answer = Result<Response<Body>, Box<Status>>;
+
+/// Names that are tried for one `generateName`.
+const NAME_TRIES: usize = 8;
+/// Times that an unconditional write is planned again because another writer was faster.
+const CONFLICT_TRIES: usize = 1000;
+
+/// Answers POST.
+pub(crate) async fn create<B>(request: Admitted<'_, B>, target: Target) -> Answer
+where
+    B: HttpBody<Data = bytes::Bytes> + Unpin,
+{
+    let form = form(&request, &target, Shape::One)?;
+    let format = body_format(request.header(&CONTENT_TYPE))?;
+    let options = WriteOptions::parse(request.query, Operation::Create)?;
+    let context = context(&request, &options);
+    let server = request.server;
+    let body = body::read(request.body, server.0.limits.max_body).await?;
+    let mut decoded = decode(target.resource, &body, format, options.field_validation)?;
+    drop(body);
+    agree_with_url(&mut decoded.object, &target.namespace, None)?;
+    let new = New { object: decoded.object, tracking: Tracking::Update };
+    let created = create_object(server, &target, new, context, options.dry_run).await?;
+    respond_with(&form, StatusCode::CREATED, &created.object, [decoded.warnings, created.warnings])
+}
+
+/// Answers PUT.
+pub(crate) async fn update<B>(request: Admitted<'_, B>, target: Target) -> Answer
+where
+    B: HttpBody<Data = bytes::Bytes> + Unpin,
+{
+    let form = form(&request, &target, Shape::One)?;
+    let format = body_format(request.header(&CONTENT_TYPE))?;
+    let options = WriteOptions::parse(request.query, Operation::Update)?;
+    let context = context(&request, &options);
+    let server = request.server;
+    let body = body::read(request.body, server.0.limits.max_body).await?;
+    let mut decoded = decode(target.resource, &body, format, options.field_validation)?;
+    drop(body);
+    agree_with_url(&mut decoded.object, &target.namespace, Some(&target.name))?;
+    let wanted = decoded.object;
+    let desire = |live: Option<&Object>| {
+        check_uid(&target, live, &wanted)?;
+        Ok(Desired { object: wanted.clone(), tracking: Tracking::Update, warnings: Vec::new() })
+    };
+    let missing = if target.resource.create_on_update { Missing::Create } else { Missing::NotFound };
+    let written = replace(server, &target, &context, options.dry_run, missing, desire).await?;
+    respond_with(&form, written.code, &written.object, [decoded.warnings, written.warnings])
+}
+
+/// Answers PATCH.
+pub(crate) async fn patch<B>(request: Admitted<'_, B>, target: Target) -> Answer
+where
+    B: HttpBody<Data = bytes::Bytes> + Unpin,
+{
+    let media_type = request.header(&CONTENT_TYPE).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    let patch_type = PatchType::from_media_type(media_type)
+        .ok_or_else(|| Box::new(Status::unsupported_media_type_here()))?;
+    let form = form(&request, &target, Shape::One)?;
+    let is_apply = patch_type == PatchType::Apply;
+    let operation = if is_apply { Operation::Apply } else { Operation::Patch };
+    let options = WriteOptions::parse(request.query, operation)?;
+    let context = context(&request, &options);
+    let server = request.server;
+    let body = body::read(request.body, server.0.limits.max_body).await?;
+    let patch = Patch::parse(target.resource, patch_type, &body, options.field_validation)?;
+    drop(body);
+    let desire = |live: Option<&Object>| {
+        let mut patched = patch.apply(target.resource, &target.subresource, live, &options, &context)?;
+        agree_with_url(&mut patched.object, &target.namespace, Some(&target.name))?;
+        let tracking = if is_apply { Tracking::Applied } else { Tracking::Update };
+        Ok(Desired { object: patched.object, tracking, warnings: patched.warnings })
+    };
+    let missing = if is_apply { Missing::Create } else { Missing::NotFound };
+    let written = replace(server, &target, &context, options.dry_run, missing, desire).await?;
+    respond_with(&form, written.code, &written.object, [written.warnings, Vec::new()])
+}
+
+/// What a PUT or PATCH wants of the stored object.
+struct Desired {
+    object: Object,
+    tracking: Tracking,
+    warnings: Vec<String>,
+}
+
+/// What to do about an object that is not there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    NotFound,
+    Create,
+}
+
+struct Written {
+    object: Object,
+    warnings: Vec<String>,
+    code: StatusCode,
+}
+
+/// Reads the stored object, lets `desire` say what is wanted of it, plans the change and commits it on the condition
+/// that nobody else has written meanwhile; if somebody has, all of it once more.
+async fn replace(
+    server: &ApiServer,
+    target: &Target,
+    context: &Context,
+    dry_run: bool,
+    missing: Missing,
+    desire: impl Fn(Option<&Object>) -> Result<Desired, Box<Status>>,
+) -> Result<Written, Box<Status>> {
+    let key = bytes::Bytes::from(target.key());
+    for _ in 0..CONFLICT_TRIES {
+        let record = server.0.store.store().get(&key).await.map_err(|error| store_error(&error))?;
+        let Some(record) = record else {
+            if missing == Missing::NotFound || !target.subresource.is_empty() {
+                return Err(not_found(target));
+            }
+            let Desired { object, tracking, warnings } = desire(None)?;
+            check_absent_uid(&object)?;
+            let new = New { object, tracking };
+            let created = create_object(server, target, new, context.clone(), dry_run).await?;
+            let warnings = [warnings, created.warnings].concat();
+            return Ok(Written { object: created.object, warnings, code: StatusCode::CREATED });
+        };
+        let stored = Stored::open(&server.0.store, &record)?;
+        let old = stored.object(target.resource)?;
+        let Desired { object: new, tracking, warnings } = desire(Some(&old))?;
+        let update = Update { resource: target.resource, subresource: &target.subresource, old: &old, new, tracking };
+        let mut change = plan_update(update, context)?;
+        change.warnings.splice(0..0, warnings);
+        // An object whose sealing is out of date is written again even when nothing else changes.
+        if change.outcome == Outcome::Unchanged && stored.is_stale() {
+            change.outcome = Outcome::Write;
+        }
+        if dry_run || change.outcome == Outcome::Unchanged {
+            return Ok(Written { object: change.object, warnings: change.warnings, code: StatusCode::OK });
+        }
+        if let Some(written) = commit_change(server, target, &key, record.modified, change).await? {
+            return Ok(written);
+        }
+    }
+    Err(too_contended(target))
+}
+
+/// `None` when another writer was faster.
+async fn commit_change(
+    server: &ApiServer,
+    target: &Target,
+    key: &bytes::Bytes,
+    modified: Revision,
+    change: Change,
+) -> Result<Option<Written>, Box<Status>> {
+    let Change { mut object, outcome, warnings } = change;
+    let transaction = match outcome {
+        Outcome::Remove => Transaction::remove(key.clone(), modified),
+        Outcome::Write | Outcome::Unchanged => {
+            let bytes = to_stored_bytes(target.resource, object.clone())?;
+            Transaction::replace(key.clone(), seal(server, key, &bytes)?, modified)
+        }
+    };
+    let committed = server.0.store.store().commit(transaction).await.map_err(|error| store_error(&error))?;
+    let Committed::Applied { revision } = committed else { return Ok(None) };
+    // The write that removes the last finalizer answers with the version before (api-conventions §9).
+    if outcome != Outcome::Remove {
+        object.metadata.resource_version = revision.to_string();
+    }
+    Ok(Some(Written { object, warnings, code: StatusCode::OK }))
+}
+
+/// An object that does not exist yet.
+pub(crate) struct New {
+    /// Decoded, and in agreement with the URL.
+    pub object: Object,
+    /// How its managed fields came about.
+    pub tracking: Tracking,
+}
+
+/// Admits, plans and commits a new object; a generated name that is taken is followed by another.
+pub(crate) async fn create_object(
+    server: &ApiServer,
+    target: &Target,
+    new: New,
+    mut context: Context,
+    dry_run: bool,
+) -> Result<Planned, Box<Status>> {
+    let resource = target.resource;
+    let generates = new.object.metadata.name.is_empty() && !new.object.metadata.generate_name.is_empty();
+    let mut tries = 0;
+    loop {
+        let namespace = &target.namespace;
+        let mut conditions = Vec::new();
+        if resource.namespaced {
+            let name = &new.object.metadata.name;
+            conditions.push(namespaces::admit(server, namespace, resource.group, resource.plural, name).await?);
+        }
+        let mut planned = match new.tracking {
+            Tracking::Update => plan_create(resource, new.object.clone(), &context)?,
+            Tracking::Applied => plan_applied_create(resource, new.object.clone(), &context)?,
+        };
+        let key = bytes::Bytes::from(resource.key(namespace, &planned.object.metadata.name));
+        conditions.push(Condition { key: key.clone(), modified: 0 });
+        match commit_new(server, target, &key, &planned.object, conditions, dry_run).await? {
+            NewCommitted::Applied(revision) => {
+                planned.object.metadata.resource_version =
+                    revision.map(|revision| revision.to_string()).unwrap_or_default();
+                return Ok(planned);
+            }
+            NewCommitted::NamespaceChanged => server.0.namespaces.forget(namespace),
+            NewCommitted::Taken if generates && tries + 1 < NAME_TRIES => context.name_suffix = random::name_suffix(),
+            NewCommitted::Taken => {
+                return Err(already_exists(server, target, &key, &planned.object.metadata.name, generates).await);
+            }
+        }
+        tries += 1;
+        if tries > CONFLICT_TRIES {
+            return Err(too_contended(target));
+        }
+    }
+}
+
+enum NewCommitted {
+    /// With its revision, unless it was a dry run.
+    Applied(Option<Revision>),
+    /// The namespace is no longer what it was when it was asked.
+    NamespaceChanged,
+    /// There is an object of that name.
+    Taken,
+}
+
+async fn commit_new(
+    server: &ApiServer,
+    target: &Target,
+    key: &bytes::Bytes,
+    object: &Object,
+    conditions: Vec<Condition>,
+    dry_run: bool,
+) -> Result<NewCommitted, Box<Status>> {
+    let store = server.0.store.store();
+    let bytes = to_stored_bytes(target.resource, object.clone())?;
+    if dry_run {
+        let existing = store.get(key).await.map_err(|error| store_error(&error))?;
+        return Ok(if existing.is_some() { NewCommitted::Taken } else { NewCommitted::Applied(None) });
+    }
+    let value = seal(server, key, &bytes)?;
+    let writes = vec![Write::Put { key: key.clone(), value }];
+    let committed =
+        store.commit(Transaction { conditions, writes }).await.map_err(|error| store_error(&error))?;
+    Ok(match committed {
+        Committed::Applied { revision } => NewCommitted::Applied(Some(revision)),
+        Committed::ConditionFailed { key: failed } if failed == *key => NewCommitted::Taken,
+        Committed::ConditionFailed { .. } => NewCommitted::NamespaceChanged,
+    })
+}
+
+/// Seals what is stored under `key`.
+pub(crate) fn seal(server: &ApiServer, key: &bytes::Bytes, bytes: &[u8]) -> Result<bytes::Bytes, Box<Status>> {
+    server.0.store.seal(key, bytes).map_err(|error| Box::new(Status::internal(&error.to_string())))
+}
+
+async fn already_exists(
+    server: &ApiServer,
+    target: &Target,
+    key: &[u8],
+    name: &str,
+    generated: bool,
+) -> Box<Status> {
+    let resource = target.resource;
+    if generated {
+        return Box::new(Status::generate_name_conflict(resource.group, resource.plural, name));
+    }
+    let mut status = Status::already_exists(resource.group, resource.plural, name);
+    let existing = server.0.store.store().get(key).await.ok().flatten();
+    let existing = existing.and_then(|record| Stored::open(&server.0.store, &record).ok()?.object(resource).ok());
+    if existing.is_some_and(|object| object.metadata.deletion_timestamp.is_some()) {
+        status.message = format!("object is being deleted: {}", status.message);
+    }
+    Box::new(status)
+}
+
+fn too_contended(target: &Target) -> Box<Status> {
+    let text = "too many other writers were faster; please try again";
+    Box::new(Status::conflict(target.resource.group, target.resource.plural, &target.name, text))
+}
+
+/// 409 when a PUT is meant for another object of the same name (api-conventions §6).
+fn check_uid(target: &Target, live: Option<&Object>, wanted: &Object) -> Result<(), Box<Status>> {
+    let Some(live) = live else { return Ok(()) };
+    let (given, stored) = (&wanted.metadata.uid, &live.metadata.uid);
+    if given.is_empty() || given == stored {
+        return Ok(());
+    }
+    let text = format!(
+        "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: {stored}",
+        target.key()
+    );
+    Err(Box::new(Status::conflict(target.resource.group, target.resource.plural, &target.name, &text)))
+}
+
+/// A uid was given for an object that does not exist (api-conventions §8).
+fn check_absent_uid(object: &Object) -> Result<(), Box<Status>> {
+    let uid = &object.metadata.uid;
+    if uid.is_empty() {
+        return Ok(());
+    }
+    let text = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+    Err(Box::new(Status::conflict_text(&text)))
+}
+
+fn context<B>(request: &Admitted<'_, B>, options: &WriteOptions) -> Context {
+    let manager = if options.field_manager.is_empty() {
+        default_manager(&request.headers)
+    } else {
+        options.field_manager.clone()
+    };
+    new_context(manager)
+}
+
+/// The moment and fresh random values, for planning.
+pub(crate) fn new_context(manager: String) -> Context {
+    Context { now: jiff::Timestamp::now(), manager, uid: random::uuid(), name_suffix: random::name_suffix() }
+}
+
+fn respond_with(form: &Form, code: StatusCode, object: &Object, warnings: [Vec<String>; 2]) -> Answer {
+    let body = form.object(object)?;
+    let mut response = respond::answer(code, content_type(form.accepted.format), body);
+    respond::add_warnings(&mut response, &warnings.concat());
+    Ok(response)
+}

@@ -1,0 +1,59 @@
+//! The table of everything that is served: one row for each resource.
+
+use crate::resource::Resource;
+use crate::{config_map, event, lease, namespace, secret, service, service_account};
+
+/// Every served resource, core first, in the order discovery lists them.
+pub static RESOURCES: [&Resource; 8] = [
+    &config_map::CONFIG_MAPS,
+    &event::EVENTS,
+    &namespace::NAMESPACES,
+    &secret::SECRETS,
+    &service_account::SERVICE_ACCOUNTS,
+    &service::SERVICES,
+    &lease::LEASES,
+    &event::EVENTS_K8S_IO,
+];
+
+/// The row that serves `plural` in `group` and `version`.
+pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Resource> {
+    RESOURCES
+        .iter()
+        .copied()
+        .find(|row| row.group == group && row.version == version && row.plural == plural)
+}
+
+/// Whether anything is served in `group` (and in `version` of it, if given).
+pub fn serves(group: &str, version: Option<&str>) -> bool {
+    RESOURCES.iter().any(|row| row.group == group && version.is_none_or(|version| row.version == version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_names_kinds_of_the_schema_and_a_place_of_its_own() {
+        let mut names = std::collections::BTreeSet::new();
+        for row in RESOURCES {
+            row.served_type();
+            row.stored_type();
+            assert!(names.insert((row.group, row.version, row.plural)), "{row:?} is listed twice");
+            for subresource in row.subresources {
+                assert!(!subresource.verbs.is_empty(), "{row:?}/{} answers nothing", subresource.name);
+            }
+        }
+    }
+
+    #[test]
+    fn keys_are_those_of_kube_apiserver() {
+        let check = |group, plural, namespace, name, expect: &str| {
+            assert_eq!(find(group, "v1", plural).expect("served").key(namespace, name), expect);
+        };
+        check("", "secrets", "a", "b", "/registry/secrets/a/b");
+        check("", "namespaces", "", "a", "/registry/namespaces/a");
+        check("", "services", "a", "b", "/registry/services/specs/a/b");
+        check("coordination.k8s.io", "leases", "a", "b", "/registry/leases/a/b");
+        check("events.k8s.io", "events", "a", "b", "/registry/events/a/b");
+    }
+}
