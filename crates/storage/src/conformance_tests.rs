@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::RecordKey;
 use crate::conformance::{self, Engine};
 use crate::embedded::{Embedded, EmbeddedOptions};
 use crate::event_log::WindowLimits;
 use crate::memory::Memory;
-use crate::record::RecordKey;
 use crate::store::Store;
 
 struct InMemory;

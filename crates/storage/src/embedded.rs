@@ -4,12 +4,14 @@
 //! large transactions; until they have, the change is read from memory. See
 //! `docs/storage-format.md` for the files, and [`writer`] and [`checkpointer`] for the two threads.
 
+mod backup;
 mod checkpointer;
 mod journal;
 mod lock;
 mod overlay;
 mod pages;
 mod recovery;
+mod restore;
 mod shared;
 mod table_file;
 mod tables;
@@ -24,7 +26,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use strongroom_encryption::RecordKey;
 use tokio::sync::{mpsc, oneshot, watch};
+
+pub use self::restore::restore;
 
 use self::checkpointer::{Checkpointer, make_reserve};
 use self::journal::{Journal, JournalFormat};
@@ -36,7 +41,7 @@ use self::writer::{Job, Pending, Writer};
 use crate::disk::{Directory, Disk};
 use crate::error::{OpenError, StoreError};
 use crate::event_log::{EventLog, History, WindowLimits};
-use crate::record::{Authenticator, RecordKey};
+use crate::record::Authenticator;
 use crate::store::{
     BackupSummary, Committed, Page, Range, Record, Revision, Serving, Store, StoreStatus, Transaction,
 };
@@ -47,6 +52,9 @@ use crate::watch::Watch;
 const QUEUE: usize = 1024;
 /// Pages of more records than this are read on a thread of their own.
 const INLINE: usize = 512;
+
+/// Takes the largest group of transactions.
+const MIN_SEGMENT_BYTES: u64 = 8 << 20;
 
 /// How to open an embedded store.
 #[derive(Clone, Debug)]
@@ -115,7 +123,12 @@ impl Embedded {
         };
         let directory = Directory::create(&options.directory).map_err(failed)?;
         let lock = ProcessLock::acquire(directory.path())?;
-        Embedded::open_on(Arc::new(directory), options, Some(lock))
+        let segment_bytes = options.segment_bytes.max(MIN_SEGMENT_BYTES);
+        let options = EmbeddedOptions {
+            segment_bytes,
+            ..options.clone()
+        };
+        Embedded::open_on(Arc::new(directory), &options, Some(lock))
     }
 
     pub(crate) fn open_on(
@@ -133,7 +146,7 @@ impl Embedded {
         let state = file.state();
         let format = JournalFormat {
             store_id: file.store_id(),
-            segment_bytes: options.segment_bytes.max(8 << 20),
+            segment_bytes: options.segment_bytes,
             authenticator,
         };
         let (journal, entries) = Journal::open(disk.as_ref(), format, state.revision)?;
@@ -297,10 +310,17 @@ impl Store for Embedded {
         }
     }
 
-    async fn backup(&self, _file: &Path) -> Result<BackupSummary, StoreError> {
-        Err(StoreError::Unsupported {
-            engine: "embedded",
-            operation: "backup",
+    async fn backup(&self, file: &Path) -> Result<BackupSummary, StoreError> {
+        // The tables alone are then the store as it is now.
+        self.flush().await?;
+        let tables = self.shared.view.read().expect("view").tables.clone();
+        let tables = tables.ok_or(StoreError::ShuttingDown)?;
+        let (store_id, file) = (self.store_id(), file.to_owned());
+        let written = tokio::task::spawn_blocking(move || backup::write(&tables, store_id, &file)).await;
+        written.unwrap_or_else(|error| {
+            Err(StoreError::CorruptFile {
+                reason: error.to_string(),
+            })
         })
     }
 

@@ -154,3 +154,56 @@ pub enum OpenError {
         source: io::Error,
     },
 }
+
+/// Why a backup could not be restored.
+#[derive(Debug, thiserror::Error)]
+pub enum RestoreError {
+    /// The file is no backup, was cut short, was changed, or was made with another record key.
+    #[error("{path} cannot be restored: {reason}", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What was found.
+        reason: &'static str,
+    },
+    /// The file was written by a newer version of Strongroom.
+    #[error("the backup has format {found}; this version reads up to {supported}")]
+    Format {
+        /// The format of the file.
+        found: u32,
+        /// The newest format this version knows.
+        supported: u32,
+    },
+    /// The data directory holds a store already.
+    #[error("{path} holds a store already", path = path.display())]
+    NotEmpty {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The new store could not be made.
+    #[error("the store could not be made")]
+    Open(#[from] OpenError),
+    /// The new store could not be filled.
+    #[error("the store could not be filled")]
+    Store(#[from] StoreError),
+    /// A file operation failed.
+    #[error("{operation} failed")]
+    Io {
+        /// What was being done.
+        operation: &'static str,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Why a value could not be sealed.
+#[derive(Debug, thiserror::Error)]
+pub enum SealingError {
+    /// The system gave no random bytes.
+    #[error("the system gave no random bytes")]
+    Random,
+    /// The keyring refused.
+    #[error(transparent)]
+    Seal(#[from] strongroom_encryption::SealError),
+}

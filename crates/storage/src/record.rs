@@ -1,34 +1,17 @@
 //! Records as they lie in the file, and the proof that each lies where it was put.
 
-use std::fmt;
-
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::digest;
 use bytes::Bytes;
+use strongroom_encryption::RecordKey;
 
 use crate::store::{Record, Revision};
-
-/// Key that authenticates what the engine stores (HMAC-SHA256). It must stay the same as long as
-/// the data does.
-#[derive(Clone)]
-pub struct RecordKey(hmac::Key);
-
-impl RecordKey {
-    /// Takes 32 secret bytes, derived for this purpose only.
-    pub fn new(bytes: &[u8; 32]) -> RecordKey {
-        RecordKey(hmac::Key::new(hmac::HMAC_SHA256, bytes))
-    }
-}
-
-impl fmt::Debug for RecordKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("RecordKey(…)")
-    }
-}
 
 /// Length of an authentication tag in bytes.
 pub(crate) const TAG: usize = 32;
 /// A tag.
 pub(crate) type Tag = [u8; TAG];
+/// Most parts of a tagged thing.
+const PARTS: usize = 4;
 
 /// Makes and checks tags. With a [`RecordKey`] they are HMAC-SHA256 and stop whoever can write the
 /// file but lacks the key; without one they are SHA-256 and find accidents only.
@@ -46,28 +29,30 @@ impl Authenticator {
         self.key.is_some()
     }
 
-    /// Tag over parts that the caller has made unambiguous (fixed or written lengths); `purpose`
-    /// keeps tags of one kind from being taken for another.
+    /// Tag over up to [`PARTS`] parts, each with its length; `purpose` keeps tags of one kind from
+    /// being taken for another.
     pub(crate) fn tag(&self, purpose: &[u8; 8], parts: &[&[u8]]) -> Tag {
-        let mut running = self.start(purpose);
-        for part in parts {
-            running.update(part);
+        let mut all: [&[u8]; PARTS + 1] = [&[]; PARTS + 1];
+        all[0] = purpose;
+        all[1..=parts.len()].copy_from_slice(parts);
+        let all = &all[..=parts.len()];
+        match &self.key {
+            Some(key) => key.tag(all),
+            None => {
+                let mut context = digest::Context::new(&digest::SHA256);
+                for part in all {
+                    context.update(&(part.len() as u64).to_be_bytes());
+                    context.update(part);
+                }
+                let mut tag = [0; TAG];
+                tag.copy_from_slice(context.finish().as_ref());
+                tag
+            }
         }
-        running.finish()
-    }
-
-    pub(crate) fn start(&self, purpose: &[u8; 8]) -> Running {
-        let mut running = match &self.key {
-            Some(key) => Running::Keyed(Box::new(hmac::Context::with_key(&key.0))),
-            None => Running::Plain(Box::new(digest::Context::new(&digest::SHA256))),
-        };
-        running.update(purpose);
-        running
     }
 
     fn record(&self, key: &[u8], revisions: &[u8], value: &[u8]) -> Tag {
-        let key_length = (key.len() as u32).to_le_bytes();
-        self.tag(b"record 1", &[&key_length, key, revisions, value])
+        self.tag(b"record 1", &[key, revisions, value])
     }
 
     /// The stored form of a record without its key: created, modified, tag, value.
@@ -101,30 +86,6 @@ impl Authenticator {
 /// Compares tags without telling by time where they differ.
 pub(crate) fn same(left: &[u8], right: &[u8]) -> bool {
     aws_lc_rs::constant_time::verify_slices_are_equal(left, right).is_ok()
-}
-
-/// A tag being made of a stream.
-pub(crate) enum Running {
-    Keyed(Box<hmac::Context>),
-    Plain(Box<digest::Context>),
-}
-
-impl Running {
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        match self {
-            Running::Keyed(context) => context.update(bytes),
-            Running::Plain(context) => context.update(bytes),
-        }
-    }
-
-    pub(crate) fn finish(self) -> Tag {
-        let mut tag = [0; TAG];
-        match self {
-            Running::Keyed(context) => tag.copy_from_slice(context.sign().as_ref()),
-            Running::Plain(context) => tag.copy_from_slice(context.finish().as_ref()),
-        }
-        tag
-    }
 }
 
 /// The revisions a stored record begins with.
