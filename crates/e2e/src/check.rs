@@ -14,7 +14,11 @@ pub struct Check {
 impl Check {
     /// Checks through this client.
     pub fn new(client: Client) -> Check {
-        Check { client, failures: Vec::new(), passed: 0 }
+        Check {
+            client,
+            failures: Vec::new(),
+            passed: 0,
+        }
     }
 
     /// The client.
@@ -35,7 +39,9 @@ impl Check {
     /// Expects two values to be equal.
     pub fn equal<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, got: T, expected: T) -> bool {
         let holds = got == expected;
-        self.that(holds, || format!("{what}\n    expected {expected:?}\n    got      {got:?}"))
+        self.that(holds, || {
+            format!("{what}\n    expected {expected:?}\n    got      {got:?}")
+        })
     }
 
     /// Expects a success with this status, whose body contains `expected` (see [`contains`]).
@@ -44,7 +50,12 @@ impl Check {
         let missing = contains(&body, &expected);
         self.that(reply.status == status && missing.is_none(), || {
             let what = missing.map(|path| format!(" ({path})")).unwrap_or_default();
-            format!("{}\n    expected {status} {expected}\n    got      {} {}{what}", reply.request, reply.status, brief(reply))
+            format!(
+                "{}\n    expected {status} {expected}\n    got      {} {}{what}",
+                reply.request,
+                reply.status,
+                brief(reply)
+            )
         });
         body
     }
@@ -60,7 +71,12 @@ impl Check {
             && got_message == message
             && contains(&body, &envelope).is_none();
         self.that(holds, || {
-            format!("{}\n    expected {status} {reason}: {message}\n    got      {} {}", reply.request, reply.status, brief(reply))
+            format!(
+                "{}\n    expected {status} {reason}: {message}\n    got      {} {}",
+                reply.request,
+                reply.status,
+                brief(reply)
+            )
         });
         body
     }
@@ -72,7 +88,12 @@ impl Check {
             && body["reason"].as_str().unwrap_or_default() == reason
             && body["message"].as_str().unwrap_or_default().starts_with(message);
         self.that(holds, || {
-            format!("{}\n    expected {status} {reason}: {message}…\n    got      {} {}", reply.request, reply.status, brief(reply))
+            format!(
+                "{}\n    expected {status} {reason}: {message}…\n    got      {} {}",
+                reply.request,
+                reply.status,
+                brief(reply)
+            )
         });
         body
     }
@@ -85,7 +106,12 @@ impl Check {
             && body["reason"].as_str().unwrap_or_default() == reason
             && parts.iter().all(|part| message.contains(part));
         self.that(holds, || {
-            format!("{}\n    expected {status} {reason}: {parts:?}\n    got      {} {}", reply.request, reply.status, brief(reply))
+            format!(
+                "{}\n    expected {status} {reason}: {parts:?}\n    got      {} {}",
+                reply.request,
+                reply.status,
+                brief(reply)
+            )
         });
         body
     }
@@ -95,7 +121,10 @@ impl Check {
         let missing = contains(actual, &expected);
         self.that(missing.is_none(), || {
             let shown: String = actual.to_string().chars().take(700).collect();
-            format!("{what}: {}\n    expected {expected}\n    got      {shown}", missing.unwrap_or_default())
+            format!(
+                "{what}: {}\n    expected {expected}\n    got      {shown}",
+                missing.unwrap_or_default()
+            )
         });
     }
 
@@ -103,7 +132,12 @@ impl Check {
     #[track_caller]
     pub fn finish(self) {
         let total = self.passed + self.failures.len();
-        assert!(self.failures.is_empty(), "{} of {total} failed:\n- {}", self.failures.len(), self.failures.join("\n- "));
+        assert!(
+            self.failures.is_empty(),
+            "{} of {total} failed:\n- {}",
+            self.failures.len(),
+            self.failures.join("\n- ")
+        );
     }
 }
 
@@ -122,12 +156,20 @@ fn missing(actual: &Value, expected: &Value, path: String) -> Option<String> {
         (Value::Null, Value::Null) => None,
         (Value::Null, _) => Some(format!("{path} is absent")),
         (_, Value::String(any)) if any == "*" => None,
-        (Value::Object(actual), Value::Object(expected)) => expected
-            .iter()
-            .find_map(|(name, value)| missing(actual.get(name).unwrap_or(&Value::Null), value, format!("{path}.{name}"))),
+        (Value::Object(actual), Value::Object(expected)) => expected.iter().find_map(|(name, value)| {
+            missing(
+                actual.get(name).unwrap_or(&Value::Null),
+                value,
+                format!("{path}.{name}"),
+            )
+        }),
         (Value::Array(actual), Value::Array(expected)) => {
             if actual.len() != expected.len() {
-                return Some(format!("{path} has {} items, not {}", actual.len(), expected.len()));
+                return Some(format!(
+                    "{path} has {} items, not {}",
+                    actual.len(),
+                    expected.len()
+                ));
             }
             actual
                 .iter()
@@ -148,7 +190,11 @@ mod tests {
     #[test]
     fn an_expectation_is_a_part() {
         let check = |actual: Value, expected: Value, holds: bool| {
-            assert_eq!(contains(&actual, &expected).is_none(), holds, "{actual} {expected}");
+            assert_eq!(
+                contains(&actual, &expected).is_none(),
+                holds,
+                "{actual} {expected}"
+            );
         };
         check(json!({"a": 1, "b": 2}), json!({"a": 1}), true);
         check(json!({"a": 1}), json!({"a": null}), false);

@@ -44,14 +44,18 @@ pub struct Credentials {
 impl Credentials {
     /// The current context of a kubeconfig.
     pub fn from_kubeconfig(path: &Path) -> Credentials {
-        let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let text =
+            std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let config: Value = serde_saphyr::from_str(&text).expect("a kubeconfig is YAML");
         let pem = |object: &Value, name: &str| -> Option<String> {
             if let Some(data) = object[format!("{name}-data")].as_str() {
                 return Some(String::from_utf8(STANDARD.decode(data).expect("base64")).expect("PEM is text"));
             }
             let file = object[name].as_str()?;
-            Some(std::fs::read_to_string(path.parent().expect("a file has a directory").join(file)).expect("readable"))
+            Some(
+                std::fs::read_to_string(path.parent().expect("a file has a directory").join(file))
+                    .expect("readable"),
+            )
         };
         let cluster = &config["clusters"][0]["cluster"];
         let user = &config["users"][0]["user"];
@@ -63,14 +67,19 @@ impl Credentials {
 
     /// The same trust, without saying who we are.
     pub fn without_certificate(&self) -> Credentials {
-        Credentials { authority: self.authority.clone(), certificate: None }
+        Credentials {
+            authority: self.authority.clone(),
+            certificate: None,
+        }
     }
 
     /// The TLS configuration, offering `protocols` by ALPN.
     pub fn tls(&self, protocols: &[&str]) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         for certificate in CertificateDer::pem_slice_iter(self.authority.as_bytes()) {
-            roots.add(certificate.expect("PEM")).expect("a certificate authority");
+            roots
+                .add(certificate.expect("PEM"))
+                .expect("a certificate authority");
         }
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
@@ -80,9 +89,12 @@ impl Credentials {
         let mut config = match &self.certificate {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => {
-                let chain = CertificateDer::pem_slice_iter(certificate.as_bytes()).map(|item| item.expect("PEM"));
+                let chain =
+                    CertificateDer::pem_slice_iter(certificate.as_bytes()).map(|item| item.expect("PEM"));
                 let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("a private key");
-                builder.with_client_auth_cert(chain.collect(), key).expect("a fitting pair")
+                builder
+                    .with_client_auth_cert(chain.collect(), key)
+                    .expect("a fitting pair")
             }
         };
         config.alpn_protocols = protocols.iter().map(|name| name.as_bytes().to_vec()).collect();
@@ -150,7 +162,11 @@ impl Client {
 
     /// PATCH of a kind: `json`, `merge`, `strategic`, or `apply`.
     pub async fn patch(&self, kind: &str, path: &str, body: &Value) -> Reply {
-        self.request("PATCH", path).json(body).header("content-type", patch_type(kind)).send().await
+        self.request("PATCH", path)
+            .json(body)
+            .header("content-type", patch_type(kind))
+            .send()
+            .await
     }
 
     /// DELETE without a body.
@@ -173,7 +189,9 @@ impl Client {
         let socket = TcpStream::connect(("127.0.0.1", self.inner.port)).await?;
         socket.set_nodelay(true)?;
         let name = ServerName::try_from("127.0.0.1").expect("an address");
-        TlsConnector::from(self.inner.tls.clone()).connect(name, socket).await
+        TlsConnector::from(self.inner.tls.clone())
+            .connect(name, socket)
+            .await
     }
 
     async fn connect_one(&self) -> Result<http1::SendRequest<Full<Bytes>>, ClientError> {
@@ -208,7 +226,10 @@ impl Client {
         Ok(sender)
     }
 
-    async fn exchange(&self, request: http::Request<Full<Bytes>>) -> Result<(http::Response<Incoming>, Giveback), ClientError> {
+    async fn exchange(
+        &self,
+        request: http::Request<Full<Bytes>>,
+    ) -> Result<(http::Response<Incoming>, Giveback), ClientError> {
         match self.inner.http {
             Http::One => {
                 let mut sender = self.connect_one().await?;
@@ -242,7 +263,8 @@ pub struct Request {
 impl Request {
     /// Sets a header, replacing one of the same name.
     pub fn header(mut self, name: &str, value: &str) -> Request {
-        self.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
+        self.headers
+            .retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -277,7 +299,9 @@ impl Request {
             Http::One => self.path.clone(),
             Http::Two => format!("https://{authority}{}", self.path),
         };
-        let mut builder = http::Request::builder().method(Method::from_bytes(self.method.as_bytes()).expect("a method")).uri(uri);
+        let mut builder = http::Request::builder()
+            .method(Method::from_bytes(self.method.as_bytes()).expect("a method"))
+            .uri(uri);
         if self.client.inner.http == Http::One {
             builder = builder.header("host", authority);
         }
@@ -304,7 +328,12 @@ impl Request {
             let (parts, body) = response.into_parts();
             let body = body.collect().await?.to_bytes();
             if let Some(sender) = sender.filter(|sender| sender.is_ready()) {
-                self.client.inner.idle.lock().expect("nobody panics with it").push(sender);
+                self.client
+                    .inner
+                    .idle
+                    .lock()
+                    .expect("nobody panics with it")
+                    .push(sender);
             }
             Ok(Reply {
                 request: format!("{} {}", self.method, self.path),
@@ -323,7 +352,9 @@ impl Request {
         let shown = format!("{} {}", self.method, self.path);
         let exchange = tokio::time::timeout(self.patience, self.client.exchange(request)).await;
         match exchange {
-            Ok(Ok((response, sender))) => Watch::new(shown, response, sender.map(|sender| Box::new(sender) as _)),
+            Ok(Ok((response, sender))) => {
+                Watch::new(shown, response, sender.map(|sender| Box::new(sender) as _))
+            }
             Ok(Err(error)) => panic!("{shown}: {error}"),
             Err(_) => panic!("{shown}: no headers within {:?}", self.patience),
         }
@@ -346,8 +377,14 @@ pub struct Reply {
 impl Reply {
     /// The body as JSON; panics when it is not.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("{}: {}: not JSON: {error}: {}", self.request, self.status, self.text()))
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| {
+            panic!(
+                "{}: {}: not JSON: {error}: {}",
+                self.request,
+                self.status,
+                self.text()
+            )
+        })
     }
 
     /// The body as text.
@@ -357,7 +394,10 @@ impl Reply {
 
     /// A header, empty when absent.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+        self.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default()
     }
 
     /// The texts of the Warning headers, unquoted.
@@ -367,8 +407,13 @@ impl Reply {
             .iter()
             .filter_map(|value| value.to_str().ok())
             .map(|value| {
-                let quoted = value.strip_prefix("299 - \"").and_then(|rest| rest.strip_suffix('"'));
-                quoted.unwrap_or_else(|| panic!("not the form of a warning: {value}")).replace("\\\"", "\"").replace("\\\\", "\\")
+                let quoted = value
+                    .strip_prefix("299 - \"")
+                    .and_then(|rest| rest.strip_suffix('"'));
+                quoted
+                    .unwrap_or_else(|| panic!("not the form of a warning: {value}"))
+                    .replace("\\\"", "\"")
+                    .replace("\\\\", "\\")
             })
             .collect()
     }
@@ -378,7 +423,11 @@ impl Reply {
     pub fn expect(&self, status: u16) -> Value {
         let shown: String = self.text().chars().take(2000).collect();
         assert_eq!(self.status, status, "{}: {shown}", self.request);
-        if self.body.is_empty() { Value::Null } else { self.json() }
+        if self.body.is_empty() {
+            Value::Null
+        } else {
+            self.json()
+        }
     }
 }
 

@@ -13,16 +13,25 @@ pub fn binary() -> PathBuf {
     }
     // A test runs as target/<profile>/deps/<name>-<hash>.
     let test = std::env::current_exe().expect("a running test has a path");
-    let profile = test.parent().and_then(Path::parent).expect("tests live in target/<profile>/deps");
+    let profile = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("tests live in target/<profile>/deps");
     let binary = profile.join("strongroom");
-    assert!(binary.exists(), "{} is missing: cargo build -p strongroom", binary.display());
+    assert!(
+        binary.exists(),
+        "{} is missing: cargo build -p strongroom",
+        binary.display()
+    );
     binary
 }
 
 /// `strongroom up` on `data`, on a port (0 for any free one), speaking its mind at `level`.
 pub(crate) fn up(wrapper: &[String], data: &Path, port: u16, level: &str, arguments: &[String]) -> Command {
     // The server must not outlive a test that was killed.
-    let mut words: Vec<String> = ["setpriv", "--pdeathsig", "KILL", "--"].map(str::to_owned).to_vec();
+    let mut words: Vec<String> = ["setpriv", "--pdeathsig", "KILL", "--"]
+        .map(str::to_owned)
+        .to_vec();
     words.extend_from_slice(wrapper);
     words.push(binary().display().to_string());
     words.extend(["up", "--bind-address", "127.0.0.1", "--log-level", level].map(str::to_owned));

@@ -36,7 +36,12 @@ impl Kubectl {
     pub fn new(version: &'static str, server: &Server) -> Kubectl {
         let home = server.scratch().join(format!("home-{version}"));
         std::fs::create_dir_all(&home).expect("a home");
-        Kubectl { version, program: kubectl_directory(version).join("kubectl"), kubeconfig: server.kubeconfig(), home }
+        Kubectl {
+            version,
+            program: kubectl_directory(version).join("kubectl"),
+            kubeconfig: server.kubeconfig(),
+            home,
+        }
     }
 
     /// Its working directory, where the files of a test lie.
@@ -54,7 +59,11 @@ impl Kubectl {
 
     /// The minor version as a number.
     pub fn minor(&self) -> u32 {
-        self.version.rsplit('.').next().and_then(|minor| minor.parse().ok()).expect("1.NN")
+        self.version
+            .rsplit('.')
+            .next()
+            .and_then(|minor| minor.parse().ok())
+            .expect("1.NN")
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -79,7 +88,11 @@ impl Kubectl {
         let line = format!("kubectl-{} {}", self.version, arguments.join(" "));
         let mut command = Command::new("timeout");
         let inner = self.command(arguments);
-        command.args(["-k", "1", "60"]).arg(inner.get_program()).args(inner.get_args()).current_dir(&self.home);
+        command
+            .args(["-k", "1", "60"])
+            .arg(inner.get_program())
+            .args(inner.get_args())
+            .current_dir(&self.home);
         command.env_clear();
         for (name, value) in inner.get_envs() {
             command.env(name, value.expect("only set variables"));
@@ -131,7 +144,12 @@ impl Kubectl {
     pub fn spawn(&self, arguments: &[&str], output: &str) -> Child {
         let file = std::fs::File::create(self.home.join(output)).expect("a file");
         let errors = file.try_clone().expect("a second handle");
-        self.command(arguments).stdin(Stdio::null()).stdout(file).stderr(errors).spawn().expect("kubectl starts")
+        self.command(arguments)
+            .stdin(Stdio::null())
+            .stdout(file)
+            .stderr(errors)
+            .spawn()
+            .expect("kubectl starts")
     }
 }
 
@@ -139,7 +157,11 @@ impl Ran {
     /// Standard output of a command that must succeed.
     #[track_caller]
     pub fn ok(self) -> String {
-        assert_eq!(self.code, 0, "{}\nstdout: {}\nstderr: {}", self.line, self.stdout, self.stderr);
+        assert_eq!(
+            self.code, 0,
+            "{}\nstdout: {}\nstderr: {}",
+            self.line, self.stdout, self.stderr
+        );
         self.stdout
     }
 }

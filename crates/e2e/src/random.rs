@@ -17,7 +17,9 @@ impl Random {
     /// From the operating system; print `seed` to be able to repeat.
     pub fn fresh() -> (Random, u64) {
         let mut seed = [0; 8];
-        File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut seed)).expect("/dev/urandom");
+        File::open("/dev/urandom")
+            .and_then(|mut file| file.read_exact(&mut seed))
+            .expect("/dev/urandom");
         let seed = u64::from_le_bytes(seed);
         (Random::seeded(seed), seed)
     }
@@ -43,6 +45,8 @@ impl Random {
     /// That many letters and digits.
     pub fn word(&mut self, count: usize) -> String {
         const LETTERS: &[u8] = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-        (0..count).map(|_| LETTERS[self.below(LETTERS.len() as u64) as usize] as char).collect()
+        (0..count)
+            .map(|_| LETTERS[self.below(LETTERS.len() as u64) as usize] as char)
+            .collect()
     }
 }

@@ -53,9 +53,16 @@ impl Scanner {
             for number in &self.index[usize::from(bytes[offset]) << 8 | usize::from(bytes[offset + 1])] {
                 let (canary, form, pattern) = &self.forms[*number as usize];
                 if bytes[offset..].starts_with(pattern)
-                    && !sightings.iter().any(|known| known.canary == *canary && known.form == *form)
+                    && !sightings
+                        .iter()
+                        .any(|known| known.canary == *canary && known.form == *form)
                 {
-                    sightings.push(Sighting { place: place.to_owned(), canary: *canary, form, offset });
+                    sightings.push(Sighting {
+                        place: place.to_owned(),
+                        canary: *canary,
+                        form,
+                        offset,
+                    });
                 }
             }
         }
@@ -67,7 +74,11 @@ impl Scanner {
         let mut sightings = Vec::new();
         let mut waiting = vec![directory.to_owned()];
         while let Some(directory) = waiting.pop() {
-            for entry in fs::read_dir(&directory).into_iter().flatten().filter_map(Result::ok) {
+            for entry in fs::read_dir(&directory)
+                .into_iter()
+                .flatten()
+                .filter_map(Result::ok)
+            {
                 let path = entry.path();
                 if path.is_dir() {
                     waiting.push(path);
@@ -85,11 +96,29 @@ fn encodings(canary: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     let reversed: Vec<u8> = canary.iter().rev().copied().collect();
     forms.push(("reversed", reversed));
     for skip in 0..3 {
-        forms.push(("base64", aligned(canary, skip, |bytes| STANDARD_NO_PAD.encode(bytes))));
-        forms.push(("base64url", aligned(canary, skip, |bytes| URL_SAFE_NO_PAD.encode(bytes))));
+        forms.push((
+            "base64",
+            aligned(canary, skip, |bytes| STANDARD_NO_PAD.encode(bytes)),
+        ));
+        forms.push((
+            "base64url",
+            aligned(canary, skip, |bytes| URL_SAFE_NO_PAD.encode(bytes)),
+        ));
     }
-    forms.push(("hex", canary.iter().flat_map(|byte| format!("{byte:02x}").into_bytes()).collect()));
-    forms.push(("HEX", canary.iter().flat_map(|byte| format!("{byte:02X}").into_bytes()).collect()));
+    forms.push((
+        "hex",
+        canary
+            .iter()
+            .flat_map(|byte| format!("{byte:02x}").into_bytes())
+            .collect(),
+    ));
+    forms.push((
+        "HEX",
+        canary
+            .iter()
+            .flat_map(|byte| format!("{byte:02X}").into_bytes())
+            .collect(),
+    ));
     forms.push(("url", canary.iter().flat_map(|byte| url(*byte)).collect()));
     if let Ok(text) = std::str::from_utf8(canary) {
         let quoted = serde_json::Value::from(text).to_string();
@@ -113,7 +142,11 @@ fn aligned(canary: &[u8], skip: usize, encode: impl Fn(&[u8]) -> String) -> Vec<
 }
 
 fn url(byte: u8) -> Vec<u8> {
-    if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) { vec![byte] } else { format!("%{byte:02X}").into_bytes() }
+    if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
+        vec![byte]
+    } else {
+        format!("%{byte:02X}").into_bytes()
+    }
 }
 
 #[cfg(test)]
@@ -127,13 +160,18 @@ mod tests {
     fn finds_a_value_in_every_form() {
         let canary = b"correct horse+battery/staple?\xc3\xa9".as_slice();
         let scanner = Scanner::new(&[canary]);
-        let forms = |bytes: &[u8]| -> Vec<&str> { scanner.scan("here", bytes).iter().map(|seen| seen.form).collect() };
+        let forms = |bytes: &[u8]| -> Vec<&str> {
+            scanner.scan("here", bytes).iter().map(|seen| seen.form).collect()
+        };
         assert!(forms(b"nothing to see here at all").is_empty());
         assert_eq!(forms(&[b"xx", canary, b"yy"].concat()), ["raw"]);
         for before in ["", "a", "ab", "abc"] {
             for after in ["", "z", "zy"] {
                 let text = STANDARD.encode([before.as_bytes(), canary, after.as_bytes()].concat());
-                assert!(forms(text.as_bytes()).contains(&"base64"), "{before} {after}: {text}");
+                assert!(
+                    forms(text.as_bytes()).contains(&"base64"),
+                    "{before} {after}: {text}"
+                );
             }
         }
         let hex: String = canary.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -34,7 +34,10 @@ pub struct Options {
 impl Options {
     /// The defaults with more arguments.
     pub fn with_arguments(arguments: &[&str]) -> Options {
-        Options { arguments: arguments.iter().map(|word| (*word).to_owned()).collect(), ..Options::default() }
+        Options {
+            arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
+            ..Options::default()
+        }
     }
 }
 
@@ -64,9 +67,18 @@ impl Server {
     /// A server with options, or what it printed instead of becoming ready.
     #[allow(clippy::result_large_err)]
     pub fn try_start(options: Options) -> Result<Server, StartFailure> {
-        let directory = tempfile::Builder::new().prefix("strongroom-e2e-").tempdir().expect("a temporary directory");
+        let directory = tempfile::Builder::new()
+            .prefix("strongroom-e2e-")
+            .tempdir()
+            .expect("a temporary directory");
         let child = spawn(&options, directory.path(), 0);
-        let mut server = Server { options, directory, child, port: 0, starts: 1 };
+        let mut server = Server {
+            options,
+            directory,
+            child,
+            port: 0,
+            starts: 1,
+        };
         server.wait_until_listening()?;
         Ok(server)
     }
@@ -102,7 +114,10 @@ impl Server {
             }
             let ended = self.child.try_wait().expect("the child is ours");
             if ended.is_some() || start.elapsed() > PATIENCE {
-                return Err(StartFailure { status: ended, output: self.logs() });
+                return Err(StartFailure {
+                    status: ended,
+                    output: self.logs(),
+                });
             }
             std::thread::sleep(Duration::from_millis(5));
         }
@@ -142,35 +157,59 @@ impl Server {
             return child;
         }
         let children = fs::read_to_string(format!("/proc/{child}/task/{child}/children")).unwrap_or_default();
-        children.split_whitespace().next().and_then(|pid| pid.parse().ok()).unwrap_or(child)
+        children
+            .split_whitespace()
+            .next()
+            .and_then(|pid| pid.parse().ok())
+            .unwrap_or(child)
     }
 
     /// The administrator over HTTP/1.1.
     pub fn client(&self) -> Client {
-        Client::new(self.port, &Credentials::from_kubeconfig(&self.kubeconfig()), Http::One)
+        Client::new(
+            self.port,
+            &Credentials::from_kubeconfig(&self.kubeconfig()),
+            Http::One,
+        )
     }
 
     /// The administrator over HTTP/2.
     pub fn client_http2(&self) -> Client {
-        Client::new(self.port, &Credentials::from_kubeconfig(&self.kubeconfig()), Http::Two)
+        Client::new(
+            self.port,
+            &Credentials::from_kubeconfig(&self.kubeconfig()),
+            Http::Two,
+        )
     }
 
     /// Somebody else, with a certificate of this server's authority, over HTTP/1.1.
     pub fn user(&self, name: &str, groups: &[&str]) -> Client {
         let file = self.scratch().join(format!("{name}.kubeconfig"));
         let mut command = std::process::Command::new(crate::command::binary());
-        command.args(["kubeconfig", "--user", name, "--data-dir"]).arg(self.data()).arg("--output").arg(&file);
+        command
+            .args(["kubeconfig", "--user", name, "--data-dir"])
+            .arg(self.data())
+            .arg("--output")
+            .arg(&file);
         for group in groups {
             command.args(["--group", group]);
         }
         let output = command.output().expect("strongroom kubeconfig runs");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         Client::new(self.port, &Credentials::from_kubeconfig(&file), Http::One)
     }
 
     /// A caller without a certificate.
     pub fn anonymous(&self) -> Client {
-        Client::new(self.port, &Credentials::from_kubeconfig(&self.kubeconfig()).without_certificate(), Http::One)
+        Client::new(
+            self.port,
+            &Credentials::from_kubeconfig(&self.kubeconfig()).without_certificate(),
+            Http::One,
+        )
     }
 
     /// SIGKILL, and waits until the process is gone.
@@ -223,7 +262,9 @@ impl Server {
     /// All that every start printed.
     pub fn logs(&self) -> String {
         (0..self.starts)
-            .flat_map(|start| ["stdout", "stderr"].map(|stream| read(&output_file(self.directory.path(), start, stream))))
+            .flat_map(|start| {
+                ["stdout", "stderr"].map(|stream| read(&output_file(self.directory.path(), start, stream)))
+            })
             .collect()
     }
 
@@ -261,7 +302,11 @@ pub struct StartFailure {
 impl std::fmt::Display for StartFailure {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.status {
-            Some(status) => write!(formatter, "the server ended ({status}) before it was ready:\n{}", self.output),
+            Some(status) => write!(
+                formatter,
+                "the server ended ({status}) before it was ready:\n{}",
+                self.output
+            ),
             None => write!(formatter, "the server was not ready in time:\n{}", self.output),
         }
     }
@@ -271,13 +316,26 @@ impl std::error::Error for StartFailure {}
 
 /// A number from the environment, or the default: how long a bounded test runs.
 pub fn setting<T: FromStr>(name: &str, default: T) -> T {
-    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    std::env::var(name)
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(default)
 }
 
 fn spawn(options: &Options, directory: &Path, number: usize) -> Child {
     let create = |stream| File::create(output_file(directory, number, stream)).expect("a log file");
-    let level = if options.log_level.is_empty() { "info" } else { &options.log_level };
-    let mut command = up(&options.wrapper, &data_directory(options, directory), options.port, level, &options.arguments);
+    let level = if options.log_level.is_empty() {
+        "info"
+    } else {
+        &options.log_level
+    };
+    let mut command = up(
+        &options.wrapper,
+        &data_directory(options, directory),
+        options.port,
+        level,
+        &options.arguments,
+    );
     command
         .current_dir(directory)
         .env("HOME", directory)
@@ -289,7 +347,10 @@ fn spawn(options: &Options, directory: &Path, number: usize) -> Child {
 }
 
 fn data_directory(options: &Options, directory: &Path) -> PathBuf {
-    options.data_directory.clone().unwrap_or_else(|| directory.join("data"))
+    options
+        .data_directory
+        .clone()
+        .unwrap_or_else(|| directory.join("data"))
 }
 
 fn output_file(directory: &Path, number: usize, stream: &str) -> PathBuf {
@@ -301,5 +362,9 @@ fn read(path: &Path) -> String {
 }
 
 fn signal(name: &str, pid: u32) {
-    let _ = std::process::Command::new("kill").arg(format!("-{name}")).arg(pid.to_string()).stderr(Stdio::null()).status();
+    let _ = std::process::Command::new("kill")
+        .arg(format!("-{name}"))
+        .arg(pid.to_string())
+        .stderr(Stdio::null())
+        .status();
 }

@@ -4,9 +4,16 @@ use std::path::{Path, PathBuf};
 
 /// A path under `target/tools`; panics with what to do when it is missing.
 pub fn tool(path: &str) -> PathBuf {
-    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().and_then(Path::parent).expect("crates/e2e");
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .and_then(Path::parent)
+        .expect("crates/e2e");
     let found = workspace.join("target/tools").join(path);
-    assert!(found.exists(), "{} is missing: cargo xtask tools", found.display());
+    assert!(
+        found.exists(),
+        "{} is missing: cargo xtask tools",
+        found.display()
+    );
     found
 }
 
@@ -22,6 +29,8 @@ pub fn python() -> PathBuf {
 
 /// Upstream's own bytes for a kind, such as `core.v1.Secret.pb`.
 pub fn fixture(name: &str) -> Vec<u8> {
-    let path = tool("kubernetes").join("usr/share/gocode/src/k8s.io/api/testdata/HEAD").join(name);
+    let path = tool("kubernetes")
+        .join("usr/share/gocode/src/k8s.io/api/testdata/HEAD")
+        .join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }

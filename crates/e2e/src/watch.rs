@@ -26,7 +26,11 @@ pub struct Watch {
 }
 
 impl Watch {
-    pub(crate) fn new(request: String, response: http::Response<Incoming>, connection: Option<Box<dyn Any + Send>>) -> Watch {
+    pub(crate) fn new(
+        request: String,
+        response: http::Response<Incoming>,
+        connection: Option<Box<dyn Any + Send>>,
+    ) -> Watch {
         let (parts, body) = response.into_parts();
         Watch {
             request,
@@ -42,7 +46,11 @@ impl Watch {
     pub async fn next(&mut self) -> Value {
         match self.next_within(PATIENCE).await {
             Some(event) => event,
-            None => panic!("{}: no event came ({} bytes of an unfinished one)", self.request, self.buffer.len()),
+            None => panic!(
+                "{}: no event came ({} bytes of an unfinished one)",
+                self.request,
+                self.buffer.len()
+            ),
         }
     }
 
@@ -50,7 +58,11 @@ impl Watch {
     pub async fn next_within(&mut self, patience: Duration) -> Option<Value> {
         let line = tokio::time::timeout(patience, self.line()).await.ok()??;
         Some(serde_json::from_slice(&line).unwrap_or_else(|error| {
-            panic!("{}: not JSON: {error}: {}", self.request, String::from_utf8_lossy(&line))
+            panic!(
+                "{}: not JSON: {error}: {}",
+                self.request,
+                String::from_utf8_lossy(&line)
+            )
         }))
     }
 
@@ -68,7 +80,10 @@ impl Watch {
         async move {
             let (got, object) = self.event().await;
             let got_name = object["metadata"]["name"].as_str().unwrap_or_default();
-            assert!(got == kind && got_name == name, "{place}: expected {kind} {name}, got {got} {object}");
+            assert!(
+                got == kind && got_name == name,
+                "{place}: expected {kind} {name}, got {got} {object}"
+            );
             object
         }
     }
@@ -83,7 +98,8 @@ impl Watch {
         tokio::time::timeout(PATIENCE, async {
             loop {
                 if self.buffer.len() >= 4 {
-                    let length = u32::from_be_bytes(self.buffer[..4].try_into().expect("four bytes")) as usize;
+                    let length =
+                        u32::from_be_bytes(self.buffer[..4].try_into().expect("four bytes")) as usize;
                     if self.buffer.len() >= 4 + length {
                         self.buffer.advance(4);
                         return Some(self.buffer.split_to(length).to_vec());

@@ -23,7 +23,10 @@ fn secret(name: &str, value: &str) -> Value {
 }
 
 fn version(object: &Value) -> u64 {
-    object["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0)
+    object["metadata"]["resourceVersion"]
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
 }
 
 /// What an object must look like.
@@ -71,30 +74,57 @@ struct Shared {
 
 impl Shared {
     fn acknowledge(&self, before: u64, version: u64) {
-        assert!(version > before, "version {version} was given although {before} had been");
-        assert!(self.versions.lock().expect("no panic").insert(version), "version {version} was given twice");
+        assert!(
+            version > before,
+            "version {version} was given although {before} had been"
+        );
+        assert!(
+            self.versions.lock().expect("no panic").insert(version),
+            "version {version} was given twice"
+        );
         self.highest.fetch_max(version, Ordering::SeqCst);
     }
 }
 
 /// Writes until the server is gone; each value is unique.
-async fn write(number: usize, client: Client, mut account: Account, mut random: Random, shared: Arc<Shared>) -> Account {
+async fn write(
+    number: usize,
+    client: Client,
+    mut account: Account,
+    mut random: Random,
+    shared: Arc<Shared>,
+) -> Account {
     while !shared.stop.load(Ordering::SeqCst) {
         let name = format!("w{number}-{}", random.below(12));
         let value = format!("{name}-{}", random.word(24));
         let before = shared.highest.load(Ordering::SeqCst);
         let present = account.objects.contains_key(&name);
         let (request, unknown, status) = if present && random.below(4) == 0 {
-            (client.request("DELETE", &one(&name)), Unknown::Delete(name.clone()), 200)
+            (
+                client.request("DELETE", &one(&name)),
+                Unknown::Delete(name.clone()),
+                200,
+            )
         } else if present {
-            (client.request("PUT", &one(&name)).json(&secret(&name, &value)), Unknown::Put(name.clone(), value), 200)
+            (
+                client.request("PUT", &one(&name)).json(&secret(&name, &value)),
+                Unknown::Put(name.clone(), value),
+                200,
+            )
         } else {
-            (client.request("POST", SECRETS).json(&secret(&name, &value)), Unknown::Put(name.clone(), value), 201)
+            (
+                client.request("POST", SECRETS).json(&secret(&name, &value)),
+                Unknown::Put(name.clone(), value),
+                201,
+            )
         };
         let reply = match request.patience(Duration::from_secs(20)).try_send().await {
             Ok(reply) => reply,
             Err(error) => {
-                assert!(shared.dying.load(Ordering::SeqCst), "no answer from a healthy server: {error}");
+                assert!(
+                    shared.dying.load(Ordering::SeqCst),
+                    "no answer from a healthy server: {error}"
+                );
                 account.unknown = Some(unknown);
                 break;
             }
@@ -129,10 +159,18 @@ fn settle(account: &mut Account, list: &mut BTreeMap<String, Known>) {
         let possible = now == before
             || match (&unknown, &now) {
                 (Unknown::Delete(_), now) => now.is_none(),
-                (Unknown::Put(_, value), Some(now)) => now.value == *value && before.as_ref().is_none_or(|before| now.uid == before.uid && now.version > before.version),
+                (Unknown::Put(_, value), Some(now)) => {
+                    now.value == *value
+                        && before
+                            .as_ref()
+                            .is_none_or(|before| now.uid == before.uid && now.version > before.version)
+                }
                 (Unknown::Put(..), None) => false,
             };
-        assert!(possible, "neither old nor new: {unknown:?}\nbefore {before:?}\nnow {now:?}");
+        assert!(
+            possible,
+            "neither old nor new: {unknown:?}\nbefore {before:?}\nnow {now:?}"
+        );
         match now {
             Some(now) => account.objects.insert(name.clone(), now),
             None => account.objects.remove(name),
@@ -140,7 +178,11 @@ fn settle(account: &mut Account, list: &mut BTreeMap<String, Known>) {
     }
     for (name, known) in &account.objects {
         let found = list.remove(name);
-        assert_eq!(found.as_ref(), Some(known), "an acknowledged write of {name} is lost or changed");
+        assert_eq!(
+            found.as_ref(),
+            Some(known),
+            "an acknowledged write of {name} is lost or changed"
+        );
     }
 }
 
@@ -151,7 +193,12 @@ async fn r1_kill_under_write_load() {
     let (mut random, seed) = Random::fresh();
     println!("R1: {cycles} cycles, seed {seed}");
     let mut server = Server::start();
-    let shared = Arc::new(Shared { dying: AtomicBool::new(false), stop: AtomicBool::new(false), highest: AtomicU64::new(0), versions: Mutex::new(BTreeSet::new()) });
+    let shared = Arc::new(Shared {
+        dying: AtomicBool::new(false),
+        stop: AtomicBool::new(false),
+        highest: AtomicU64::new(0),
+        versions: Mutex::new(BTreeSet::new()),
+    });
     let mut accounts: Vec<Account> = (0..WRITERS).map(|_| Account::default()).collect();
     for cycle in 0..cycles {
         shared.dying.store(false, Ordering::SeqCst);
@@ -159,24 +206,44 @@ async fn r1_kill_under_write_load() {
         let writers: Vec<_> = accounts
             .drain(..)
             .enumerate()
-            .map(|(number, account)| tokio::spawn(write(number, server.client(), account, Random::seeded(random.next()), shared.clone())))
+            .map(|(number, account)| {
+                tokio::spawn(write(
+                    number,
+                    server.client(),
+                    account,
+                    Random::seeded(random.next()),
+                    shared.clone(),
+                ))
+            })
             .collect();
         tokio::time::sleep(Duration::from_millis(20 + random.below(780))).await;
         shared.dying.store(true, Ordering::SeqCst);
         server.kill();
         shared.stop.store(true, Ordering::SeqCst);
         for writer in writers {
-            accounts.push(writer.await.unwrap_or_else(|error| panic!("cycle {cycle}: {error}")));
+            accounts.push(
+                writer
+                    .await
+                    .unwrap_or_else(|error| panic!("cycle {cycle}: {error}")),
+            );
         }
         server.restart();
         let reply = server.client().get(SECRETS).await.expect(200);
-        assert!(version(&reply) >= shared.highest.load(Ordering::SeqCst), "cycle {cycle}: the version has gone back");
+        assert!(
+            version(&reply) >= shared.highest.load(Ordering::SeqCst),
+            "cycle {cycle}: the version has gone back"
+        );
         shared.highest.fetch_max(version(&reply), Ordering::SeqCst);
         let mut list: BTreeMap<String, Known> = reply["items"]
             .as_array()
             .into_iter()
             .flatten()
-            .map(|item| (item["metadata"]["name"].as_str().unwrap_or_default().to_owned(), Known::of(item)))
+            .map(|item| {
+                (
+                    item["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+                    Known::of(item),
+                )
+            })
             .collect();
         for account in &mut accounts {
             settle(account, &mut list);
@@ -194,14 +261,19 @@ fn store_files(data: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut waiting = vec![data.to_owned()];
     while let Some(directory) = waiting.pop() {
-        for entry in std::fs::read_dir(directory).expect("readable").filter_map(Result::ok) {
+        for entry in std::fs::read_dir(directory)
+            .expect("readable")
+            .filter_map(Result::ok)
+        {
             let path = entry.path();
             let name = entry.file_name().to_string_lossy().into_owned();
             if path.is_dir() {
                 if name != "pki" && name != "keys" {
                     waiting.push(path);
                 }
-            } else if !["kubeconfig", "lock"].contains(&name.as_str()) && std::fs::metadata(&path).is_ok_and(|file| file.len() > 0) {
+            } else if !["kubeconfig", "lock"].contains(&name.as_str())
+                && std::fs::metadata(&path).is_ok_and(|file| file.len() > 0)
+            {
                 files.push(path);
             }
         }
@@ -216,18 +288,42 @@ async fn r5_failing_syncs_and_writes() {
     let mut acknowledged: BTreeMap<String, String> = BTreeMap::new();
     for number in 0..20 {
         let name = format!("before-{number}");
-        server.client().post(SECRETS, &secret(&name, &name)).await.expect(201);
+        server
+            .client()
+            .post(SECRETS, &secret(&name, &name))
+            .await
+            .expect(201);
         acknowledged.insert(name.clone(), name);
     }
     let mut failures = 0;
-    for (calls, when) in [("fdatasync,fsync", 3), ("fdatasync,fsync", 10), ("fdatasync,fsync", 40), ("pwrite64,pwritev,pwritev2", 5), ("pwrite64,pwritev,pwritev2", 30)] {
+    for (calls, when) in [
+        ("fdatasync,fsync", 3),
+        ("fdatasync,fsync", 10),
+        ("fdatasync,fsync", 40),
+        ("pwrite64,pwritev,pwritev2", 5),
+        ("pwrite64,pwritev,pwritev2", 30),
+    ] {
         server.kill();
         let inject = format!("inject={calls}:error=EIO:when={when}");
-        server.options().wrapper =
-            ["strace", "-f", "-qq", "-o", "/dev/null", "-e", &format!("trace={calls}"), "-e", &inject].map(str::to_owned).to_vec();
+        server.options().wrapper = [
+            "strace",
+            "-f",
+            "-qq",
+            "-o",
+            "/dev/null",
+            "-e",
+            &format!("trace={calls}"),
+            "-e",
+            &inject,
+        ]
+        .map(str::to_owned)
+        .to_vec();
         if let Err(failure) = server.try_restart() {
             // The injected error came during the start: it must be a refusal, not a panic.
-            assert!(failure.status.is_some_and(|status| !status.success()), "{calls} {when}: {failure}");
+            assert!(
+                failure.status.is_some_and(|status| !status.success()),
+                "{calls} {when}: {failure}"
+            );
             assert!(!failure.output.contains("panicked"), "{failure}");
             failures += 1;
         } else {
@@ -238,15 +334,29 @@ async fn r5_failing_syncs_and_writes() {
                     tokio::spawn(async move {
                         let mut acknowledged = Vec::new();
                         for number in 0..60 {
-                            let name = format!("{}-{when}-{writer}-{number}", if number % 2 == 0 { "a" } else { "b" });
+                            let name = format!(
+                                "{}-{when}-{writer}-{number}",
+                                if number % 2 == 0 { "a" } else { "b" }
+                            );
                             let invoked = Instant::now();
-                            let reply = client.request("POST", SECRETS).json(&secret(&name, &name)).patience(Duration::from_secs(10)).try_send().await;
+                            let reply = client
+                                .request("POST", SECRETS)
+                                .json(&secret(&name, &name))
+                                .patience(Duration::from_secs(10))
+                                .try_send()
+                                .await;
                             if reply.as_ref().is_ok_and(|reply| reply.status == 201) {
                                 let failed = *failed_at.lock().expect("no panic");
-                                assert!(failed.is_none_or(|failed| failed > invoked), "a write that began after the first failure was acknowledged");
+                                assert!(
+                                    failed.is_none_or(|failed| failed > invoked),
+                                    "a write that began after the first failure was acknowledged"
+                                );
                                 acknowledged.push(name);
                             } else {
-                                failed_at.lock().expect("no panic").get_or_insert_with(Instant::now);
+                                failed_at
+                                    .lock()
+                                    .expect("no panic")
+                                    .get_or_insert_with(Instant::now);
                             }
                         }
                         acknowledged
@@ -254,26 +364,55 @@ async fn r5_failing_syncs_and_writes() {
                 })
                 .collect();
             for writer in writers {
-                acknowledged.extend(writer.await.expect("no assertion failed").into_iter().map(|name| (name.clone(), name)));
+                acknowledged.extend(
+                    writer
+                        .await
+                        .expect("no assertion failed")
+                        .into_iter()
+                        .map(|name| (name.clone(), name)),
+                );
             }
             if failed_at.lock().expect("no panic").is_some() {
                 failures += 1;
                 let status = server.wait(Duration::from_secs(20));
-                assert!(status.is_some_and(|status| !status.success()), "{calls} {when}: the server must end, not zero: {status:?}\n{}", server.logs());
+                assert!(
+                    status.is_some_and(|status| !status.success()),
+                    "{calls} {when}: the server must end, not zero: {status:?}\n{}",
+                    server.logs()
+                );
             }
         }
         server.kill();
         server.options().wrapper.clear();
         server.restart();
         let list = server.client().get(SECRETS).await.expect(200);
-        let found: BTreeMap<String, String> = list["items"].as_array().into_iter().flatten()
-            .map(|item| (item["metadata"]["name"].as_str().unwrap_or_default().to_owned(), Known::of(item).value)).collect();
+        let found: BTreeMap<String, String> = list["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|item| {
+                (
+                    item["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+                    Known::of(item).value,
+                )
+            })
+            .collect();
         for (name, value) in &acknowledged {
-            assert_eq!(found.get(name), Some(value), "{calls} {when}: {name} was acknowledged");
+            assert_eq!(
+                found.get(name),
+                Some(value),
+                "{calls} {when}: {name} was acknowledged"
+            );
         }
-        assert!(found.iter().all(|(name, value)| name == value), "a value that nobody wrote");
+        assert!(
+            found.iter().all(|(name, value)| name == value),
+            "a value that nobody wrote"
+        );
     }
-    assert!(failures >= 3, "the injected errors did not reach the server: {failures} of 5");
+    assert!(
+        failures >= 3,
+        "the injected errors did not reach the server: {failures} of 5"
+    );
 }
 
 /// A small ext4 of its own, unmounted when dropped.
@@ -289,14 +428,25 @@ impl SmallDisk {
         let mount = directory.path().join("mount");
         std::fs::create_dir(&mount).expect("a directory");
         let run = |program: &str, arguments: &[&str]| {
-            let output = Command::new(program).args(arguments).env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin").output().expect("runs");
-            assert!(output.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            let output = Command::new(program)
+                .args(arguments)
+                .env("PATH", "/usr/sbin:/sbin:/usr/bin:/bin")
+                .output()
+                .expect("runs");
+            assert!(
+                output.status.success(),
+                "{program} {arguments:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         };
         let (image, at) = (image.display().to_string(), mount.display().to_string());
         run("truncate", &["-s", &format!("{mebibytes}M"), &image]);
         run("mkfs.ext4", &["-q", "-m", "0", &image]);
         run("mount", &["-o", "loop", &image, &at]);
-        SmallDisk { mount, _directory: directory }
+        SmallDisk {
+            mount,
+            _directory: directory,
+        }
     }
 }
 
@@ -311,7 +461,10 @@ async fn r6_full_disk() {
     let disk = SmallDisk::new(96);
     let ballast = disk.mount.join("ballast");
     std::fs::write(&ballast, vec![1; 24 << 20]).expect("room at first");
-    let mut server = Server::start_with(Options { data_directory: Some(disk.mount.join("data")), ..Options::default() });
+    let mut server = Server::start_with(Options {
+        data_directory: Some(disk.mount.join("data")),
+        ..Options::default()
+    });
     let client = server.client();
     let (mut random, _) = Random::fresh();
     let big = |name: &str, value: String| json!({"metadata": {"name": name}, "stringData": {"v": value}});
@@ -328,9 +481,18 @@ async fn r6_full_disk() {
         }
     }
     let refused = refused.expect("96 MiB cannot hold 180 MB");
-    assert!(matches!(refused.status, 507 | 500 | 503), "{}: {}", refused.status, refused.text());
+    assert!(
+        matches!(refused.status, 507 | 500 | 503),
+        "{}: {}",
+        refused.status,
+        refused.text()
+    );
     let status = refused.json();
-    assert_eq!((&status["kind"], &status["status"]), (&json!("Status"), &json!("Failure")), "{status}");
+    assert_eq!(
+        (&status["kind"], &status["status"]),
+        (&json!("Status"), &json!("Failure")),
+        "{status}"
+    );
     assert!(server.is_running(), "the server must not end:\n{}", server.logs());
     assert!(kept.len() > 20, "only {} fitted", kept.len());
 
@@ -351,7 +513,11 @@ async fn r6_full_disk() {
         if reply.status == 201 {
             break;
         }
-        assert!(start.elapsed() < Duration::from_secs(30), "writes do not resume without a restart: {}", reply.text());
+        assert!(
+            start.elapsed() < Duration::from_secs(30),
+            "writes do not resume without a restart: {}",
+            reply.text()
+        );
         tokio::time::sleep(Duration::from_millis(250)).await;
     }
     server.assert_healthy();
@@ -381,17 +547,28 @@ async fn specimen(count: usize) -> (Server, BTreeMap<String, String>) {
 fn copy_of(data: &Path, target: &Path) -> PathBuf {
     let copy = target.join("copy");
     let _ = std::fs::remove_dir_all(&copy);
-    let status = Command::new("cp").args(["-a", "--sparse=always"]).arg(data).arg(&copy).status().expect("cp");
+    let status = Command::new("cp")
+        .args(["-a", "--sparse=always"])
+        .arg(data)
+        .arg(&copy)
+        .status()
+        .expect("cp");
     assert!(status.success());
     copy
 }
 
 /// Starts on a damaged copy. Returns the names refused, or nothing when it refused to start.
 async fn inspect(what: &str, copy: &Path, objects: &BTreeMap<String, String>) -> Option<BTreeSet<String>> {
-    let mut server = match Server::try_start(Options { data_directory: Some(copy.to_owned()), ..Options::default() }) {
+    let mut server = match Server::try_start(Options {
+        data_directory: Some(copy.to_owned()),
+        ..Options::default()
+    }) {
         Ok(server) => server,
         Err(failure) => {
-            assert!(failure.status.is_some_and(|status| !status.success()), "{what}: {failure}");
+            assert!(
+                failure.status.is_some_and(|status| !status.success()),
+                "{what}: {failure}"
+            );
             assert!(!failure.output.contains("panicked"), "{what}: {failure}");
             return None;
         }
@@ -401,27 +578,59 @@ async fn inspect(what: &str, copy: &Path, objects: &BTreeMap<String, String>) ->
     for (name, value) in objects {
         let Ok(reply) = client.request("GET", &one(name)).try_send().await else {
             let status = server.wait(Duration::from_secs(10));
-            assert!(status.is_some_and(|status| !status.success()), "{what}: no answer, and it goes on");
+            assert!(
+                status.is_some_and(|status| !status.success()),
+                "{what}: no answer, and it goes on"
+            );
             assert!(!server.logs().contains("panicked"), "{what}:\n{}", server.logs());
             return None;
         };
         if reply.status == 200 {
-            assert_eq!(Known::of(&reply.json()).value, *value, "{what}: a wrong value of {name}");
+            assert_eq!(
+                Known::of(&reply.json()).value,
+                *value,
+                "{what}: a wrong value of {name}"
+            );
         } else {
-            assert!(reply.status >= 500, "{what}: {name}: {} {}", reply.status, reply.text());
+            assert!(
+                reply.status >= 500,
+                "{what}: {name}: {} {}",
+                reply.status,
+                reply.text()
+            );
             refused.insert(name.clone());
         }
     }
     let reply = client.get(SECRETS).await;
     if reply.status == 200 {
-        let listed: BTreeMap<String, String> = reply.json()["items"].as_array().into_iter().flatten()
-            .map(|item| (item["metadata"]["name"].as_str().unwrap_or_default().to_owned(), Known::of(item).value)).collect();
+        let listed: BTreeMap<String, String> = reply.json()["items"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|item| {
+                (
+                    item["metadata"]["name"].as_str().unwrap_or_default().to_owned(),
+                    Known::of(item).value,
+                )
+            })
+            .collect();
         for (name, value) in objects.iter().filter(|(name, _)| !refused.contains(*name)) {
-            assert_eq!(listed.get(name), Some(value), "{what}: the rest stays listable, but {name} is not");
+            assert_eq!(
+                listed.get(name),
+                Some(value),
+                "{what}: the rest stays listable, but {name} is not"
+            );
         }
     } else {
-        assert!(!refused.is_empty() && reply.status >= 500, "{what}: the list fails though all is well: {}", reply.text());
-        panic!("{what}: damaged objects {refused:?} make the whole list fail: {}", reply.text());
+        assert!(
+            !refused.is_empty() && reply.status >= 500,
+            "{what}: the list fails though all is well: {}",
+            reply.text()
+        );
+        panic!(
+            "{what}: damaged objects {refused:?} make the whole list fail: {}",
+            reply.text()
+        );
     }
     server.assert_healthy();
     Some(refused)
@@ -449,7 +658,10 @@ async fn r7_bit_rot() {
         }
         bytes[at] ^= 1 << random.below(8);
         std::fs::write(file, &bytes).expect("writable");
-        let what = format!("seed {seed}, flip {flip} at {at} of {}", file.file_name().unwrap_or_default().to_string_lossy());
+        let what = format!(
+            "seed {seed}, flip {flip} at {at} of {}",
+            file.file_name().unwrap_or_default().to_string_lossy()
+        );
         match inspect(&what, &copy, &objects).await {
             None => refusals += 1,
             Some(refused) => damaged += usize::from(!refused.is_empty()),
@@ -468,8 +680,15 @@ async fn r7_cut_files() {
         let file = &files[random.below(files.len() as u64) as usize];
         let length = std::fs::metadata(file).expect("there").len();
         let at = random.below(length);
-        std::fs::OpenOptions::new().write(true).open(file).and_then(|file| file.set_len(at)).expect("cut");
-        let what = format!("seed {seed}, cut {cut} of {} at {at} of {length}", file.file_name().unwrap_or_default().to_string_lossy());
+        std::fs::OpenOptions::new()
+            .write(true)
+            .open(file)
+            .and_then(|file| file.set_len(at))
+            .expect("cut");
+        let what = format!(
+            "seed {seed}, cut {cut} of {} at {at} of {length}",
+            file.file_name().unwrap_or_default().to_string_lossy()
+        );
         inspect(&what, &copy, &objects).await;
     }
 }
@@ -481,7 +700,10 @@ fn sealed_values(files: &[PathBuf]) -> Vec<(PathBuf, usize)> {
     let mut found = Vec::new();
     for file in files {
         let bytes = std::fs::read(file).expect("readable");
-        let starts = bytes.windows(SEALED.len()).enumerate().filter(|(_, window)| *window == SEALED);
+        let starts = bytes
+            .windows(SEALED.len())
+            .enumerate()
+            .filter(|(_, window)| *window == SEALED);
         found.extend(starts.map(|(at, _)| (file.clone(), at)));
     }
     found
@@ -491,7 +713,12 @@ fn sealed_values(files: &[PathBuf]) -> Vec<(PathBuf, usize)> {
 async fn s18_altered_and_exchanged_values_are_refused() {
     let (server, objects) = specimen(12).await;
     let places = sealed_values(&store_files(&server.data()));
-    assert!(places.len() >= objects.len(), "{} sealed values for {} objects", places.len(), objects.len());
+    assert!(
+        places.len() >= objects.len(),
+        "{} sealed values for {} objects",
+        places.len(),
+        objects.len()
+    );
     let (mut random, seed) = Random::fresh();
     let mut hits = 0;
     for trial in 0..24 {
@@ -515,8 +742,14 @@ async fn s18_altered_and_exchanged_values_are_refused() {
                 ("sealing pretended away", 1)
             }
             _ => {
-                let others: Vec<usize> = places.iter().filter(|(other, start)| *other == file && start.abs_diff(at) > 700).map(|(_, start)| *start).collect();
-                let Some(other) = others.get(random.below(others.len() as u64) as usize).copied() else { continue };
+                let others: Vec<usize> = places
+                    .iter()
+                    .filter(|(other, start)| *other == file && start.abs_diff(at) > 700)
+                    .map(|(_, start)| *start)
+                    .collect();
+                let Some(other) = others.get(random.below(others.len() as u64) as usize).copied() else {
+                    continue;
+                };
                 if at.max(other) + 600 > bytes.len() {
                     continue;
                 }
@@ -527,7 +760,10 @@ async fn s18_altered_and_exchanged_values_are_refused() {
             }
         };
         std::fs::write(&file, &bytes).expect("writable");
-        let what = format!("seed {seed}, trial {trial}: {what} at {at} of {}", file.file_name().unwrap_or_default().to_string_lossy());
+        let what = format!(
+            "seed {seed}, trial {trial}: {what} at {at} of {}",
+            file.file_name().unwrap_or_default().to_string_lossy()
+        );
         if let Some(refused) = inspect(&what, &copy, &objects).await {
             assert!(refused.len() <= most, "{what}: {refused:?} are refused");
             hits += usize::from(!refused.is_empty());

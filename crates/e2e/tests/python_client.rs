@@ -9,7 +9,14 @@ use strongroom_e2e::{Server, python};
 fn the_official_python_client() {
     let mut server = Server::start();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/client.py");
-    let output = Command::new("timeout").arg("120").arg(python()).arg(script).arg(server.kubeconfig()).env("HOME", server.scratch()).output().expect("Python runs");
+    let output = Command::new("timeout")
+        .arg("120")
+        .arg(python())
+        .arg(script)
+        .arg(server.kubeconfig())
+        .env("HOME", server.scratch())
+        .output()
+        .expect("Python runs");
     assert!(
         output.status.success(),
         "{}\n{}",

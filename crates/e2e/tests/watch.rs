@@ -17,7 +17,10 @@ fn one(name: &str) -> String {
 }
 
 fn version(object: &Value) -> u64 {
-    object["metadata"]["resourceVersion"].as_str().and_then(|text| text.parse().ok()).unwrap_or(0)
+    object["metadata"]["resourceVersion"]
+        .as_str()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
 }
 
 async fn list_version(client: &Client) -> u64 {
@@ -37,12 +40,21 @@ async fn from_the_state_and_from_a_version() {
         assert_eq!(watch.status, 200);
         assert_eq!(watch.headers["content-type"], "application/json");
         let object = watch.expect("ADDED", "a").await;
-        assert_eq!((&object["kind"], &object["apiVersion"]), (&json!("Secret"), &json!("v1")), "items say what they are");
+        assert_eq!(
+            (&object["kind"], &object["apiVersion"]),
+            (&json!("Secret"), &json!("v1")),
+            "items say what they are"
+        );
         assert_eq!(object["data"]["a"], "eA==");
         watch.expect("ADDED", "b").await;
     }
 
-    let mut watch = client.watch(&format!("{SECRETS}?watch=true&resourceVersion={}", version(&first))).await;
+    let mut watch = client
+        .watch(&format!(
+            "{SECRETS}?watch=true&resourceVersion={}",
+            version(&first)
+        ))
+        .await;
     watch.expect("ADDED", "b").await;
     let changed = writer.put(&one("a"), &secret("a", "blue")).await.expect(200);
     assert_eq!(version(&watch.expect("MODIFIED", "a").await), version(&changed));
@@ -55,14 +67,26 @@ async fn from_the_state_and_from_a_version() {
     // Nothing for what changes nothing.
     let object = writer.get(&one("b")).await.expect(200);
     writer.put(&one("b"), &object).await.expect(200);
-    writer.post(&format!("{SECRETS}?dryRun=All"), &secret("dry", "red")).await.expect(201);
+    writer
+        .post(&format!("{SECRETS}?dryRun=All"), &secret("dry", "red"))
+        .await
+        .expect(201);
     writer.patch("merge", &one("b"), &json!({})).await.expect(200);
     writer.post(SECRETS, &secret("c", "red")).await.expect(201);
     watch.expect("ADDED", "c").await;
 
     // Other resources and namespaces do not show.
-    writer.post("/api/v1/namespaces/default/configmaps", &json!({"metadata": {"name": "c"}})).await.expect(201);
-    writer.post("/api/v1/namespaces/kube-public/secrets", &secret("far", "red")).await.expect(201);
+    writer
+        .post(
+            "/api/v1/namespaces/default/configmaps",
+            &json!({"metadata": {"name": "c"}}),
+        )
+        .await
+        .expect(201);
+    writer
+        .post("/api/v1/namespaces/kube-public/secrets", &secret("far", "red"))
+        .await
+        .expect(201);
     writer.delete(&one("c")).await.expect(200);
     watch.expect("DELETED", "c").await;
 
@@ -71,12 +95,23 @@ async fn from_the_state_and_from_a_version() {
     let far = everywhere.expect("ADDED", "far").await;
     assert_eq!(far["metadata"]["namespace"], "kube-public");
 
-    let mut future = client.watch(&format!("{SECRETS}?watch=true&resourceVersion=99999999")).await;
+    let mut future = client
+        .watch(&format!("{SECRETS}?watch=true&resourceVersion=99999999"))
+        .await;
     assert_eq!(future.status, 200);
     assert!(future.next_within(Duration::from_millis(300)).await.is_none());
-    let reply = client.request("GET", &format!("{SECRETS}?watch=true&resourceVersion=abc")).send().await;
+    let reply = client
+        .request("GET", &format!("{SECRETS}?watch=true&resourceVersion=abc"))
+        .send()
+        .await;
     assert_eq!(reply.status, 500);
-    assert!(reply.text().contains("resourceVersion: Invalid value: \\\"abc\\\": strconv"), "{}", reply.text());
+    assert!(
+        reply
+            .text()
+            .contains("resourceVersion: Invalid value: \\\"abc\\\": strconv"),
+        "{}",
+        reply.text()
+    );
 }
 
 #[tokio::test]
@@ -85,9 +120,18 @@ async fn selectors_and_transitions() {
     let client = server.client();
     client.post(SECRETS, &secret("a", "red")).await.expect(201);
     client.post(SECRETS, &secret("b", "blue")).await.expect(201);
-    let mut red = server.client().watch(&format!("{SECRETS}?watch=1&labelSelector=color%3Dred")).await;
-    let mut named = server.client().watch(&format!("{SECRETS}?watch=1&fieldSelector=metadata.name%3Db")).await;
-    let mut typed = server.client().watch(&format!("{SECRETS}?watch=1&fieldSelector=type%3DOpaque")).await;
+    let mut red = server
+        .client()
+        .watch(&format!("{SECRETS}?watch=1&labelSelector=color%3Dred"))
+        .await;
+    let mut named = server
+        .client()
+        .watch(&format!("{SECRETS}?watch=1&fieldSelector=metadata.name%3Db"))
+        .await;
+    let mut typed = server
+        .client()
+        .watch(&format!("{SECRETS}?watch=1&fieldSelector=type%3DOpaque"))
+        .await;
     red.expect("ADDED", "a").await;
     named.expect("ADDED", "b").await;
     typed.expect("ADDED", "a").await;
@@ -102,10 +146,16 @@ async fn selectors_and_transitions() {
     let now_blue = client.put(&one("b"), &secret("b", "blue")).await.expect(200);
     let gone = red.expect("DELETED", "b").await;
     assert_eq!(version(&gone), version(&now_blue), "the version of the change");
-    assert_eq!(gone["metadata"]["labels"]["color"], "red", "the last matching state");
+    assert_eq!(
+        gone["metadata"]["labels"]["color"], "red",
+        "the last matching state"
+    );
     named.expect("MODIFIED", "b").await;
 
-    client.patch("merge", &one("a"), &json!({"data": {"z": "eg=="}})).await.expect(200);
+    client
+        .patch("merge", &one("a"), &json!({"data": {"z": "eg=="}}))
+        .await
+        .expect(200);
     red.expect("MODIFIED", "a").await;
     client.delete(&one("b")).await.expect(200);
     named.expect("DELETED", "b").await;
@@ -115,7 +165,9 @@ async fn selectors_and_transitions() {
     let mut check = Check::new(client.clone());
     let reply = client.get(&format!("{SECRETS}?watch=1&labelSelector=-")).await;
     check.that(reply.status == 400, || reply.text());
-    let reply = client.get(&format!("{SECRETS}?watch=1&fieldSelector=x%3D1")).await;
+    let reply = client
+        .get(&format!("{SECRETS}?watch=1&fieldSelector=x%3D1"))
+        .await;
     check.rejects(&reply, 400, "BadRequest", "field label not supported: x");
     check.finish();
 }
@@ -127,44 +179,85 @@ async fn streaming_lists() {
     for name in ["a", "b"] {
         client.post(SECRETS, &secret(name, "red")).await.expect(201);
     }
-    let stream = "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
-    for query in [stream.to_owned(), format!("{stream}&resourceVersion=0"), format!("{stream}&resourceVersion={}", list_version(&client).await)] {
+    let stream =
+        "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    for query in [
+        stream.to_owned(),
+        format!("{stream}&resourceVersion=0"),
+        format!("{stream}&resourceVersion={}", list_version(&client).await),
+    ] {
         let mut watch = server.client().watch(&format!("{SECRETS}?{query}")).await;
         watch.expect("ADDED", "a").await;
         let last = watch.expect("ADDED", "b").await;
         let (kind, bookmark) = watch.event().await;
         assert_eq!(kind, "BOOKMARK");
-        assert_eq!((&bookmark["kind"], &bookmark["apiVersion"]), (&json!("Secret"), &json!("v1")));
-        assert_eq!(bookmark["metadata"]["annotations"], json!({"k8s.io/initial-events-end": "true"}));
+        assert_eq!(
+            (&bookmark["kind"], &bookmark["apiVersion"]),
+            (&json!("Secret"), &json!("v1"))
+        );
+        assert_eq!(
+            bookmark["metadata"]["annotations"],
+            json!({"k8s.io/initial-events-end": "true"})
+        );
         assert!(version(&bookmark) >= version(&last));
-        assert!(bookmark["metadata"]["name"].is_null() && bookmark["data"].is_null(), "{bookmark}");
+        assert!(
+            bookmark["metadata"]["name"].is_null() && bookmark["data"].is_null(),
+            "{bookmark}"
+        );
         let created = client.post(SECRETS, &secret("c", "red")).await.expect(201);
         assert_eq!(version(&watch.expect("ADDED", "c").await), version(&created));
         client.delete(&one("c")).await.expect(200);
         watch.expect("DELETED", "c").await;
     }
-    let mut silent = server.client().watch(&format!("{SECRETS}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan")).await;
+    let mut silent = server
+        .client()
+        .watch(&format!(
+            "{SECRETS}?watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+        ))
+        .await;
     silent.expect("ADDED", "a").await;
     silent.expect("ADDED", "b").await;
-    assert!(silent.next_within(Duration::from_millis(300)).await.is_none(), "no bookmark unasked");
+    assert!(
+        silent.next_within(Duration::from_millis(300)).await.is_none(),
+        "no bookmark unasked"
+    );
 
     // The client-go reflector: protobuf preferred, a field selector, the end marked.
-    let mut named = server.client().watch(&format!("{SECRETS}?{stream}&fieldSelector=metadata.name%3Dnone")).await;
+    let mut named = server
+        .client()
+        .watch(&format!("{SECRETS}?{stream}&fieldSelector=metadata.name%3Dnone"))
+        .await;
     let (kind, bookmark) = named.event().await;
     assert_eq!(kind, "BOOKMARK", "an empty list ends at once");
-    assert_eq!(bookmark["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
+    assert_eq!(
+        bookmark["metadata"]["annotations"]["k8s.io/initial-events-end"],
+        "true"
+    );
 
     let mut check = Check::new(client.clone());
     let wrong = |error: &str| format!("ListOptions.meta.k8s.io \"\" is invalid: {error}");
-    let reply = client.get(&format!("{SECRETS}?watch=true&sendInitialEvents=true")).await;
+    let reply = client
+        .get(&format!("{SECRETS}?watch=true&sendInitialEvents=true"))
+        .await;
     check.rejects(&reply, 422, "Invalid", &wrong("resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
-    let reply = client.get(&format!("{SECRETS}?watch=true&resourceVersionMatch=NotOlderThan")).await;
+    let reply = client
+        .get(&format!("{SECRETS}?watch=true&resourceVersionMatch=NotOlderThan"))
+        .await;
     check.rejects(&reply, 422, "Invalid", &wrong("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided"));
-    let reply = client.get(&format!("{SECRETS}?watch=true&sendInitialEvents=true&resourceVersion=1&resourceVersionMatch=Exact")).await;
-    check.rejects_with(&reply, 422, "Invalid", &[
-        "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-        "resourceVersionMatch: Unsupported value: \"Exact\": supported values: \"NotOlderThan\"",
-    ]);
+    let reply = client
+        .get(&format!(
+            "{SECRETS}?watch=true&sendInitialEvents=true&resourceVersion=1&resourceVersionMatch=Exact"
+        ))
+        .await;
+    check.rejects_with(
+        &reply,
+        422,
+        "Invalid",
+        &[
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            "resourceVersionMatch: Unsupported value: \"Exact\": supported values: \"NotOlderThan\"",
+        ],
+    );
     check.finish();
 }
 
@@ -174,9 +267,20 @@ async fn bookmarks_and_deadlines() {
     let client = server.client();
     client.post(SECRETS, &secret("a", "red")).await.expect(201);
     let start = Instant::now();
-    let mut watch = server.client().watch(&format!("{SECRETS}?watch=true&timeoutSeconds=4&allowWatchBookmarks=true")).await;
+    let mut watch = server
+        .client()
+        .watch(&format!(
+            "{SECRETS}?watch=true&timeoutSeconds=4&allowWatchBookmarks=true"
+        ))
+        .await;
     let added = watch.expect("ADDED", "a").await;
-    client.post("/api/v1/namespaces/default/configmaps", &json!({"metadata": {"name": "elsewhere"}})).await.expect(201);
+    client
+        .post(
+            "/api/v1/namespaces/default/configmaps",
+            &json!({"metadata": {"name": "elsewhere"}}),
+        )
+        .await
+        .expect(201);
     let mut bookmarks = Vec::new();
     while let Some(event) = watch.next_within(Duration::from_secs(10)).await {
         assert_eq!(event["type"], "BOOKMARK", "{event}");
@@ -185,12 +289,27 @@ async fn bookmarks_and_deadlines() {
         assert!(event["object"]["data"].is_null());
     }
     assert!(!bookmarks.is_empty(), "a bookmark comes before the deadline");
-    assert!(bookmarks.windows(2).all(|pair| pair[0] <= pair[1]) && bookmarks[0] >= version(&added), "{bookmarks:?}");
+    assert!(
+        bookmarks.windows(2).all(|pair| pair[0] <= pair[1]) && bookmarks[0] >= version(&added),
+        "{bookmarks:?}"
+    );
     let took = start.elapsed();
-    assert!(took >= Duration::from_secs(3) && took < Duration::from_secs(9), "{took:?}");
+    assert!(
+        took >= Duration::from_secs(3) && took < Duration::from_secs(9),
+        "{took:?}"
+    );
 
-    let mut watch = server.client().watch(&format!("{SECRETS}?watch=true&timeoutSeconds=1&resourceVersion={}", version(&added))).await;
-    assert!(watch.ends_within(Duration::from_secs(5)).await, "the server closes cleanly, without bookmarks unasked");
+    let mut watch = server
+        .client()
+        .watch(&format!(
+            "{SECRETS}?watch=true&timeoutSeconds=1&resourceVersion={}",
+            version(&added)
+        ))
+        .await;
+    assert!(
+        watch.ends_within(Duration::from_secs(5)).await,
+        "the server closes cleanly, without bookmarks unasked"
+    );
 }
 
 #[tokio::test]
@@ -219,12 +338,24 @@ async fn tables() {
     let (kind, next) = watch.event().await;
     assert_eq!(kind, "ADDED");
     assert!(next["columnDefinitions"].is_null(), "columns only once: {next}");
-    assert!(next.as_object().is_some_and(|table| table.contains_key("columnDefinitions")), "null, not absent: {next}");
+    assert!(
+        next.as_object()
+            .is_some_and(|table| table.contains_key("columnDefinitions")),
+        "null, not absent: {next}"
+    );
 
     let partial = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
-    let mut watch = server.client().request("GET", &format!("{SECRETS}?watch=true")).header("accept", partial).watch().await;
+    let mut watch = server
+        .client()
+        .request("GET", &format!("{SECRETS}?watch=true"))
+        .header("accept", partial)
+        .watch()
+        .await;
     let object = watch.expect("ADDED", "a").await;
-    assert_eq!((&object["kind"], &object["data"]), (&json!("PartialObjectMetadata"), &Value::Null));
+    assert_eq!(
+        (&object["kind"], &object["data"]),
+        (&json!("PartialObjectMetadata"), &Value::Null)
+    );
 }
 
 #[tokio::test]
@@ -233,12 +364,18 @@ async fn deprecated_paths() {
     let client = server.client();
     client.post(SECRETS, &secret("a", "red")).await.expect(201);
     client.post(SECRETS, &secret("b", "red")).await.expect(201);
-    for path in ["/api/v1/watch/namespaces/default/secrets", "/api/v1/watch/secrets"] {
+    for path in [
+        "/api/v1/watch/namespaces/default/secrets",
+        "/api/v1/watch/secrets",
+    ] {
         let mut watch = server.client().watch(path).await;
         watch.expect("ADDED", "a").await;
         watch.expect("ADDED", "b").await;
     }
-    let mut watch = server.client().watch("/api/v1/watch/namespaces/default/secrets/b").await;
+    let mut watch = server
+        .client()
+        .watch("/api/v1/watch/namespaces/default/secrets/b")
+        .await;
     watch.expect("ADDED", "b").await;
     client.delete(&one("a")).await.expect(200);
     client.delete(&one("b")).await.expect(200);
@@ -251,9 +388,22 @@ async fn deprecated_paths() {
 /// Either form of telling a client that its version is too old (§11).
 async fn assert_expired(mut watch: Watch) {
     let event = watch.next().await;
-    let status = if watch.status == 410 { event } else { event["object"].clone() };
-    assert_eq!((&status["reason"], &status["code"]), (&json!("Expired"), &json!(410)), "{status}");
-    assert!(status["message"].as_str().is_some_and(|message| message.starts_with("too old resource version: 1 (")), "{status}");
+    let status = if watch.status == 410 {
+        event
+    } else {
+        event["object"].clone()
+    };
+    assert_eq!(
+        (&status["reason"], &status["code"]),
+        (&json!("Expired"), &json!(410)),
+        "{status}"
+    );
+    assert!(
+        status["message"]
+            .as_str()
+            .is_some_and(|message| message.starts_with("too old resource version: 1 (")),
+        "{status}"
+    );
     assert!(watch.ends_within(Duration::from_secs(5)).await, "and closes");
 }
 
@@ -264,10 +414,20 @@ async fn old_versions_work_or_are_expired() {
     client.post(SECRETS, &secret("a", "red")).await.expect(201);
     let from = list_version(&client).await;
     for number in 0..200 {
-        client.patch("merge", &one("a"), &json!({"data": {"a": format!("{:08}", number)}})).await.expect(200);
+        client
+            .patch(
+                "merge",
+                &one("a"),
+                &json!({"data": {"a": format!("{:08}", number)}}),
+            )
+            .await
+            .expect(200);
     }
     // A version of seconds ago still works, and every change in between comes in order, once.
-    let mut watch = server.client().watch(&format!("{SECRETS}?watch=true&resourceVersion={from}")).await;
+    let mut watch = server
+        .client()
+        .watch(&format!("{SECRETS}?watch=true&resourceVersion={from}"))
+        .await;
     let mut last = from;
     for _ in 0..200 {
         let object = watch.expect("MODIFIED", "a").await;
@@ -275,10 +435,19 @@ async fn old_versions_work_or_are_expired() {
         last = version(&object);
     }
     // Version 1 is before anything that a started server still knows, or it works from there.
-    let mut ancient = server.client().watch("/api/v1/secrets?watch=true&resourceVersion=1&timeoutSeconds=3").await;
+    let mut ancient = server
+        .client()
+        .watch("/api/v1/secrets?watch=true&resourceVersion=1&timeoutSeconds=3")
+        .await;
     let event = ancient.next().await;
     if event["type"] == "ERROR" || ancient.status == 410 {
-        assert_expired(server.client().watch("/api/v1/secrets?watch=true&resourceVersion=1&timeoutSeconds=3").await).await;
+        assert_expired(
+            server
+                .client()
+                .watch("/api/v1/secrets?watch=true&resourceVersion=1&timeoutSeconds=3")
+                .await,
+        )
+        .await;
     } else {
         assert_eq!(event["type"], "ADDED", "{event}");
     }
@@ -308,7 +477,12 @@ async fn the_order_of_events_under_parallel_writers() {
     let server = Server::start();
     let client = server.client();
     let watching = server.client();
-    let mut watch = watching.watch(&format!("{SECRETS}?watch=true&resourceVersion={}", list_version(&client).await)).await;
+    let mut watch = watching
+        .watch(&format!(
+            "{SECRETS}?watch=true&resourceVersion={}",
+            list_version(&client).await
+        ))
+        .await;
     let writers: Vec<_> = (0..8)
         .map(|writer| {
             let client = server.client();
@@ -328,13 +502,19 @@ async fn the_order_of_events_under_parallel_writers() {
         let (kind, object) = watch.event().await;
         assert!(version(&object) > last, "ordered and once");
         last = version(&object);
-        seen.entry(object["metadata"]["name"].as_str().unwrap_or_default().to_owned()).or_default().push(kind);
+        seen.entry(object["metadata"]["name"].as_str().unwrap_or_default().to_owned())
+            .or_default()
+            .push(kind);
     }
     for writer in writers {
         writer.await.expect("a writer succeeds");
     }
     assert_eq!(seen.len(), 8 * 15);
-    assert!(seen.values().all(|kinds| kinds == &["ADDED", "MODIFIED", "DELETED"]), "{seen:?}");
+    assert!(
+        seen.values()
+            .all(|kinds| kinds == &["ADDED", "MODIFIED", "DELETED"]),
+        "{seen:?}"
+    );
 }
 
 #[tokio::test]
@@ -350,28 +530,47 @@ async fn websockets() {
         )
     };
     let mut stream = client.tls_stream().await.expect("TLS");
-    stream.write_all(handshake("Origin: https://127.0.0.1\r\n").as_bytes()).await.expect("writable");
+    stream
+        .write_all(handshake("Origin: https://127.0.0.1\r\n").as_bytes())
+        .await
+        .expect("writable");
     let head = read_head(&mut stream).await;
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
-    assert!(head.to_ascii_lowercase().contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="), "{head}");
+    assert!(
+        head.to_ascii_lowercase()
+            .contains("sec-websocket-accept: s3pplmbitxaq9kygzzhzrbk+xoo="),
+        "{head}"
+    );
     let (opcode, payload) = read_frame(&mut stream).await;
     assert_eq!(opcode, 1, "a text frame for each event");
     let event: Value = serde_json::from_slice(&payload).expect("JSON");
-    assert_eq!((&event["type"], &event["object"]["metadata"]["name"]), (&json!("ADDED"), &json!("a")));
+    assert_eq!(
+        (&event["type"], &event["object"]["metadata"]["name"]),
+        (&json!("ADDED"), &json!("a"))
+    );
     client.delete(&one("a")).await.expect(200);
     let (_, payload) = read_frame(&mut stream).await;
     let event: Value = serde_json::from_slice(&payload).expect("JSON");
     assert_eq!(event["type"], "DELETED");
     // A ping is answered, a close is answered.
-    stream.write_all(&[0x89, 0x82, 0, 0, 0, 0, b'h', b'i']).await.expect("writable");
+    stream
+        .write_all(&[0x89, 0x82, 0, 0, 0, 0, b'h', b'i'])
+        .await
+        .expect("writable");
     let (opcode, payload) = read_frame(&mut stream).await;
     assert_eq!((opcode, payload.as_slice()), (10, b"hi".as_slice()));
-    stream.write_all(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8]).await.expect("writable");
+    stream
+        .write_all(&[0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8])
+        .await
+        .expect("writable");
     let (opcode, _) = read_frame(&mut stream).await;
     assert_eq!(opcode, 8);
 
     let mut stream = client.tls_stream().await.expect("TLS");
-    stream.write_all(handshake("").as_bytes()).await.expect("writable");
+    stream
+        .write_all(handshake("").as_bytes())
+        .await
+        .expect("writable");
     let head = read_head(&mut stream).await;
     assert!(head.starts_with("HTTP/1.1 403 "), "without an Origin: {head}");
 }
@@ -382,7 +581,10 @@ async fn read_head(stream: &mut Stream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         let mut byte = [0];
-        tokio::time::timeout(Duration::from_secs(10), stream.read_exact(&mut byte)).await.expect("in time").expect("readable");
+        tokio::time::timeout(Duration::from_secs(10), stream.read_exact(&mut byte))
+            .await
+            .expect("in time")
+            .expect("readable");
         head.push(byte[0]);
     }
     String::from_utf8_lossy(&head).into_owned()
@@ -402,5 +604,8 @@ async fn read_frame(stream: &mut Stream) -> (u8, Vec<u8>) {
         stream.read_exact(&mut payload).await?;
         Ok::<_, std::io::Error>((head[0] & 0x0f, payload))
     };
-    tokio::time::timeout(Duration::from_secs(10), read).await.expect("in time").expect("readable")
+    tokio::time::timeout(Duration::from_secs(10), read)
+        .await
+        .expect("in time")
+        .expect("readable")
 }

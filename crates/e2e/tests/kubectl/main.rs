@@ -33,7 +33,11 @@ impl Session {
         let server = Server::start();
         let kubectl = Kubectl::new(version, &server);
         let check = Check::new(server.client());
-        Session { server, kubectl, check }
+        Session {
+            server,
+            kubectl,
+            check,
+        }
     }
 
     /// Splits at blanks; for arguments with blanks use `ok_words`.
@@ -47,12 +51,19 @@ impl Session {
     }
 
     fn ok_input(&mut self, line: &str, input: &str) -> String {
-        let ran = self.kubectl.run_with(&line.split(' ').collect::<Vec<_>>(), input, &[]);
+        let ran = self
+            .kubectl
+            .run_with(&line.split(' ').collect::<Vec<_>>(), input, &[]);
         self.succeeded(ran)
     }
 
     fn succeeded(&mut self, ran: Ran) -> String {
-        self.check.that(ran.code == 0, || format!("{}: exit {}\n    {}{}", ran.line, ran.code, ran.stdout, ran.stderr));
+        self.check.that(ran.code == 0, || {
+            format!(
+                "{}: exit {}\n    {}{}",
+                ran.line, ran.code, ran.stdout, ran.stderr
+            )
+        });
         ran.stdout
     }
 
@@ -71,7 +82,8 @@ impl Session {
     fn shows(&mut self, line: &str, parts: &[&str]) -> String {
         let got = self.ok(line);
         for part in parts {
-            self.check.that(got.contains(part), || format!("{line}: no {part:?} in\n{got}"));
+            self.check
+                .that(got.contains(part), || format!("{line}: no {part:?} in\n{got}"));
         }
         got
     }
@@ -79,9 +91,12 @@ impl Session {
     /// Fails, and standard error has every part.
     fn fails(&mut self, line: &str, parts: &[&str]) {
         let ran = self.kubectl.run(&line.split(' ').collect::<Vec<_>>());
-        self.check.that(ran.code != 0, || format!("{line}: succeeded: {}", ran.stdout));
+        self.check
+            .that(ran.code != 0, || format!("{line}: succeeded: {}", ran.stdout));
         for part in parts {
-            self.check.that(ran.stderr.contains(part), || format!("{line}: no {part:?} in\n{}{}", ran.stderr, ran.stdout));
+            self.check.that(ran.stderr.contains(part), || {
+                format!("{line}: no {part:?} in\n{}{}", ran.stderr, ran.stdout)
+            });
         }
     }
 

@@ -7,7 +7,11 @@ use crate::{SECRETS, one, secret, start};
 
 async fn raw(client: &Client, method: &str, path: &str, content_type: &str, body: &str) -> Reply {
     let request = client.request(method, path).body(body.to_owned());
-    if content_type.is_empty() { request.send().await } else { request.header("content-type", content_type).send().await }
+    if content_type.is_empty() {
+        request.send().await
+    } else {
+        request.header("content-type", content_type).send().await
+    }
 }
 
 #[tokio::test]
@@ -15,7 +19,9 @@ async fn bodies_of_the_wrong_kind() {
     let (_server, mut check) = start();
     let client = check.client().clone();
     let no_kind = |kind: &str, version: &str, group_version: &str| {
-        format!("{kind} in version \"{version}\" cannot be handled as a Secret: no kind \"{kind}\" is registered for version \"{group_version}\" in scheme")
+        format!(
+            "{kind} in version \"{version}\" cannot be handled as a Secret: no kind \"{kind}\" is registered for version \"{group_version}\" in scheme"
+        )
     };
     let starts: Vec<(Value, String)> = vec![
         (json!({"apiVersion": "v2", "kind": "Secret"}), no_kind("Secret", "v2", "v2")),
@@ -44,17 +50,52 @@ async fn bodies_of_the_wrong_kind() {
         "the object provided is unrecognized (must be of type Secret): couldn't get version/kind; json parse error: unexpected end of JSON input (<empty>)");
     for body in ["null", "{}"] {
         let reply = raw(&client, "POST", SECRETS, "application/json", body).await;
-        check.rejects(&reply, 422, "Invalid", "Secret \"\" is invalid: metadata.name: Required value: name or generateName is required");
+        check.rejects(
+            &reply,
+            422,
+            "Invalid",
+            "Secret \"\" is invalid: metadata.name: Required value: name or generateName is required",
+        );
     }
-    for body in ["{", "[]", "7", "\"x\"", "{\"metadata\": 1}", "{\"metadata\":{\"name\":1}}", "{} trailing"] {
+    for body in [
+        "{",
+        "[]",
+        "7",
+        "\"x\"",
+        "{\"metadata\": 1}",
+        "{\"metadata\":{\"name\":1}}",
+        "{} trailing",
+    ] {
         let reply = raw(&client, "POST", SECRETS, "application/json", body).await;
-        check.that(reply.status == 400 && reply.json()["reason"] == "BadRequest", || format!("{body}: {} {}", reply.status, reply.text()));
+        check.that(
+            reply.status == 400 && reply.json()["reason"] == "BadRequest",
+            || format!("{body}: {} {}", reply.status, reply.text()),
+        );
     }
-    let reply = raw(&client, "POST", SECRETS, "application/json", "{\"metadata\":{\"name\":1}}").await;
+    let reply = raw(
+        &client,
+        "POST",
+        SECRETS,
+        "application/json",
+        "{\"metadata\":{\"name\":1}}",
+    )
+    .await;
     check.rejects_with(&reply, 400, "BadRequest", &["Secret in version \"v1\" cannot be handled as a Secret: json: cannot unmarshal number into Go struct field", "name of type string"]);
-    let reply = raw(&client, "POST", SECRETS, "", "{\"metadata\":{\"name\":\"no-content-type\"}}").await;
+    let reply = raw(
+        &client,
+        "POST",
+        SECRETS,
+        "",
+        "{\"metadata\":{\"name\":\"no-content-type\"}}",
+    )
+    .await;
     check.accepts(&reply, 201, json!({"kind": "Secret", "apiVersion": "v1"}));
-    for media in ["text/plain", "application/xml", "application/cbor", "application/x-www-form-urlencoded"] {
+    for media in [
+        "text/plain",
+        "application/xml",
+        "application/cbor",
+        "application/x-www-form-urlencoded",
+    ] {
         let reply = raw(&client, "POST", SECRETS, media, "{}").await;
         check.rejects(&reply, 415, "UnsupportedMediaType", "the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf");
     }
@@ -67,7 +108,11 @@ async fn yaml_bodies() {
     let client = check.client().clone();
     let body = "# a comment\napiVersion: v1\nkind: Secret\nmetadata:\n  name: y\nstringData:\n  a: \"yes\"\n  b: |\n    two\n    lines\ntype: Opaque\n---\nkind: Ignored\n";
     let reply = raw(&client, "POST", SECRETS, "application/yaml", body).await;
-    check.accepts(&reply, 201, json!({"data": {"a": "eWVz", "b": "dHdvCmxpbmVzCg=="}}));
+    check.accepts(
+        &reply,
+        201,
+        json!({"data": {"a": "eWVz", "b": "dHdvCmxpbmVzCg=="}}),
+    );
     for value in ["yes", "on", "0777", "1", "1.5", "true", "[a]"] {
         let body = format!("metadata:\n  name: z\nstringData:\n  a: {value}\n");
         let reply = raw(&client, "POST", SECRETS, "application/yaml", &body).await;
@@ -87,7 +132,8 @@ async fn options_of_writes() {
     let client = check.client().clone();
     client.post(SECRETS, &secret("o", json!({}))).await.expect(201);
     let options = |kind: &str, error: &str| format!("{kind}.meta.k8s.io \"\" is invalid: {error}");
-    let unsupported_dry_run = |got: &str| format!("dryRun: Unsupported value: [{got}]: supported values: \"All\"");
+    let unsupported_dry_run =
+        |got: &str| format!("dryRun: Unsupported value: [{got}]: supported values: \"All\"");
 
     for (query, error) in [
         ("dryRun=x", unsupported_dry_run("\"x\"")),
@@ -101,25 +147,83 @@ async fn options_of_writes() {
         let reply = client.patch("merge", &format!("{}?{query}", one("o")), &json!({})).await;
         check.rejects(&reply, 422, "Invalid", &options("PatchOptions", &error));
     }
-    let reply = client.post(&format!("{SECRETS}?dryRun="), &secret("p", json!({}))).await;
-    check.rejects_with(&reply, 422, "Invalid", &["CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value"]);
+    let reply = client
+        .post(&format!("{SECRETS}?dryRun="), &secret("p", json!({})))
+        .await;
+    check.rejects_with(
+        &reply,
+        422,
+        "Invalid",
+        &["CreateOptions.meta.k8s.io \"\" is invalid: dryRun: Unsupported value"],
+    );
     let reply = client.delete(&format!("{}?dryRun=x", one("o"))).await;
-    check.rejects(&reply, 422, "Invalid", &options("DeleteOptions", &unsupported_dry_run("\"x\"")));
-    let reply = client.post(&format!("{SECRETS}?dryRun=All&dryRun=All"), &secret("p", json!({}))).await;
+    check.rejects(
+        &reply,
+        422,
+        "Invalid",
+        &options("DeleteOptions", &unsupported_dry_run("\"x\"")),
+    );
+    let reply = client
+        .post(
+            &format!("{SECRETS}?dryRun=All&dryRun=All"),
+            &secret("p", json!({})),
+        )
+        .await;
     check.accepts(&reply, 201, json!({}));
 
     let long = "m".repeat(129);
-    let reply = client.post(&format!("{SECRETS}?fieldManager={long}"), &secret("p", json!({}))).await;
-    check.rejects_with(&reply, 422, "Invalid", &["CreateOptions.meta.k8s.io \"\" is invalid: fieldManager: Too long", "128"]);
-    let reply = client.post(&format!("{SECRETS}?fieldManager=a%07b"), &secret("p", json!({}))).await;
-    check.rejects_with(&reply, 422, "Invalid", &["fieldManager: Invalid value", "invalid character"]);
-    let reply = client.patch("merge", &format!("{}?force=true", one("o")), &json!({})).await;
-    check.rejects(&reply, 422, "Invalid", &options("PatchOptions", "force: Forbidden: may not be specified for non-apply patch"));
+    let reply = client
+        .post(&format!("{SECRETS}?fieldManager={long}"), &secret("p", json!({})))
+        .await;
+    check.rejects_with(
+        &reply,
+        422,
+        "Invalid",
+        &[
+            "CreateOptions.meta.k8s.io \"\" is invalid: fieldManager: Too long",
+            "128",
+        ],
+    );
+    let reply = client
+        .post(&format!("{SECRETS}?fieldManager=a%07b"), &secret("p", json!({})))
+        .await;
+    check.rejects_with(
+        &reply,
+        422,
+        "Invalid",
+        &["fieldManager: Invalid value", "invalid character"],
+    );
+    let reply = client
+        .patch("merge", &format!("{}?force=true", one("o")), &json!({}))
+        .await;
+    check.rejects(
+        &reply,
+        422,
+        "Invalid",
+        &options(
+            "PatchOptions",
+            "force: Forbidden: may not be specified for non-apply patch",
+        ),
+    );
 
-    let manager = |body: &Value| body["metadata"]["managedFields"][0]["manager"].as_str().unwrap_or_default().to_owned();
-    let reply = client.request("POST", SECRETS).json(&secret("agent", json!({}))).header("user-agent", "my-tool/1.2 (linux)").send().await;
+    let manager = |body: &Value| {
+        body["metadata"]["managedFields"][0]["manager"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let reply = client
+        .request("POST", SECRETS)
+        .json(&secret("agent", json!({})))
+        .header("user-agent", "my-tool/1.2 (linux)")
+        .send()
+        .await;
     let body = check.accepts(&reply, 201, json!({}));
-    check.equal("the user agent names the manager", manager(&body), "my-tool".to_owned());
+    check.equal(
+        "the user agent names the manager",
+        manager(&body),
+        "my-tool".to_owned(),
+    );
     check.finish();
 }
 
@@ -127,39 +231,90 @@ async fn options_of_writes() {
 async fn which_error_wins() {
     let (_server, mut check) = start();
     let client = check.client().clone();
-    client.post(SECRETS, &secret("w", json!({"a": "eA=="}))).await.expect(201);
+    client
+        .post(SECRETS, &secret("w", json!({"a": "eA=="})))
+        .await
+        .expect(201);
     let lost = "/api/v1/namespaces/nowhere/secrets";
     let missing = "namespaces \"nowhere\" not found";
 
     // Options before the body, the body before the namespace, the namespace before validation.
-    let reply = raw(&client, "POST", &format!("{SECRETS}?dryRun=x"), "application/json", "{").await;
+    let reply = raw(
+        &client,
+        "POST",
+        &format!("{SECRETS}?dryRun=x"),
+        "application/json",
+        "{",
+    )
+    .await;
     check.rejects_with(&reply, 422, "Invalid", &["dryRun: Unsupported value"]);
     let reply = raw(&client, "POST", lost, "application/json", "{").await;
-    check.that(reply.status == 400, || format!("decoding comes before the namespace: {}", reply.text()));
+    check.that(reply.status == 400, || {
+        format!("decoding comes before the namespace: {}", reply.text())
+    });
     let reply = client.post(lost, &secret("Bad Name", json!({}))).await;
     let status = check.rejects(&reply, 404, "NotFound", missing);
-    check.has("details", &status, json!({"details": {"name": "nowhere", "kind": "namespaces"}}));
-    check.rejects(&client.get(&format!("{lost}/x")).await, 404, "NotFound", "secrets \"x\" not found");
-    check.rejects(&client.delete(&format!("{lost}/x")).await, 404, "NotFound", "secrets \"x\" not found");
-    check.rejects(&client.put(&format!("{lost}/x"), &secret("x", json!({}))).await, 404, "NotFound", "secrets \"x\" not found");
+    check.has(
+        "details",
+        &status,
+        json!({"details": {"name": "nowhere", "kind": "namespaces"}}),
+    );
+    check.rejects(
+        &client.get(&format!("{lost}/x")).await,
+        404,
+        "NotFound",
+        "secrets \"x\" not found",
+    );
+    check.rejects(
+        &client.delete(&format!("{lost}/x")).await,
+        404,
+        "NotFound",
+        "secrets \"x\" not found",
+    );
+    check.rejects(
+        &client.put(&format!("{lost}/x"), &secret("x", json!({}))).await,
+        404,
+        "NotFound",
+        "secrets \"x\" not found",
+    );
     check.accepts(&client.get(lost).await, 200, json!({"items": []}));
 
     // On update: absence, the uid, the version, then validation.
     let mut bad = secret("w", json!({"not/a/key": "eA=="}));
     bad["metadata"]["resourceVersion"] = json!("1");
     let reply = client.put(&one("w"), &bad).await;
-    check.that(reply.status == 409, || format!("the version wins over validation: {}", reply.text()));
+    check.that(reply.status == 409, || {
+        format!("the version wins over validation: {}", reply.text())
+    });
     bad["metadata"]["uid"] = json!("no");
     let reply = client.put(&one("w"), &bad).await;
-    check.rejects_with(&reply, 409, "Conflict", &["Precondition failed: UID in precondition: no"]);
+    check.rejects_with(
+        &reply,
+        409,
+        "Conflict",
+        &["Precondition failed: UID in precondition: no"],
+    );
     bad["metadata"]["name"] = json!("gone");
     let reply = client.put(&one("gone"), &bad).await;
     check.rejects(&reply, 404, "NotFound", "secrets \"gone\" not found");
-    let reply = client.post(SECRETS, &secret("w", json!({"not/a/key": "eA=="}))).await;
-    check.that(reply.status == 422, || format!("validation wins over existence: {}", reply.text()));
+    let reply = client
+        .post(SECRETS, &secret("w", json!({"not/a/key": "eA=="})))
+        .await;
+    check.that(reply.status == 422, || {
+        format!("validation wins over existence: {}", reply.text())
+    });
     let mut several = secret("Bad", json!({}));
     several["type"] = json!("kubernetes.io/tls");
     let reply = client.post(SECRETS, &several).await;
-    check.rejects_with(&reply, 422, "Invalid", &["[metadata.name: Invalid value", "data[tls.crt]: Required value", "data[tls.key]: Required value]"]);
+    check.rejects_with(
+        &reply,
+        422,
+        "Invalid",
+        &[
+            "[metadata.name: Invalid value",
+            "data[tls.crt]: Required value",
+            "data[tls.key]: Required value]",
+        ],
+    );
     check.finish();
 }
