@@ -5,6 +5,8 @@
 //! [`protobuf`] read and write it.
 
 pub mod age;
+mod base64_text;
+pub mod conform;
 pub mod field_error;
 pub mod go_text;
 pub mod json;
@@ -16,6 +18,7 @@ pub mod selector;
 pub mod status;
 pub mod table;
 pub mod time;
+pub mod yaml;
 mod zero;
 
 pub use field_error::{FieldError, FieldErrorKind};

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use strongroom_objects::conform::conform;
 use strongroom_objects::json::{self, Limits};
-use strongroom_objects::{Map, Type, Value, protobuf, schema};
+use strongroom_objects::{Type, Value, protobuf, schema, yaml};
 
 /// A kind and where its fixtures are, without the extension.
 struct Fixture {
@@ -69,13 +70,6 @@ fn fixtures(release: &str) -> Vec<Fixture> {
     fixtures.into_values().collect()
 }
 
-fn object(value: Value) -> Map {
-    let Value::Object(map) = value else {
-        panic!("not an object")
-    };
-    map
-}
-
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {
     value[member].as_str().unwrap_or_default()
 }
@@ -89,12 +83,39 @@ fn kind_of<'a>(envelope: &protobuf::Envelope<'a>) -> Option<(&'a str, &'a str)> 
 fn json_becomes_the_bytes_that_go_writes() {
     let fixtures = fixtures("HEAD");
     for fixture in &fixtures {
+        let name = fixture.path.display();
         let value = fixture.json();
+        let conformed = conform(fixture.ty, value.clone()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert_eq!(conformed.unknown, Vec::<String>::new(), "{name}");
+        assert!(
+            Value::Object(conformed.value.clone()) == value,
+            "{name}: {}",
+            Value::Object(conformed.value)
+        );
         let mut bytes = Vec::new();
-        let raw = protobuf::encode(fixture.ty, value.as_object().unwrap())
+        let raw = protobuf::encode(fixture.ty, &conformed.value)
             .unwrap_or_else(|error| panic!("{}: {error}", fixture.path.display()));
         protobuf::write_envelope(text(&value, "apiVersion"), text(&value, "kind"), &raw, &mut bytes);
         assert!(bytes == fixture.read("pb"), "{}", fixture.path.display());
+    }
+    assert!(fixtures.len() >= 60, "only {} kinds", fixtures.len());
+}
+
+#[test]
+fn yaml_is_the_same_tree() {
+    let fixtures = fixtures("HEAD");
+    for fixture in &fixtures {
+        let name = fixture.path.display();
+        let expect = fixture.json();
+        let parsed = yaml::parse(&fixture.read("yaml"), &Limits::REQUEST)
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(parsed.value == expect, "{name}: {}", parsed.value);
+        let written = yaml::write(&expect);
+        assert_eq!(
+            written,
+            String::from_utf8(fixture.read("yaml")).unwrap(),
+            "{name}"
+        );
     }
     assert!(fixtures.len() >= 60, "only {} kinds", fixtures.len());
 }
@@ -180,7 +201,6 @@ fn reading_never_panics() {
     for fixture in fixtures("HEAD") {
         let bytes = fixture.read("pb");
         let raw = protobuf::open_envelope(&bytes).unwrap().raw.to_vec();
-        let _ = object(fixture.json());
         for mutant in mutants(&raw, 150) {
             let mut out = Vec::new();
             let _ = protobuf::transcode_json(fixture.ty, &mutant, None, Some(1), &mut out);
@@ -196,7 +216,15 @@ fn reading_never_panics() {
             let _ = protobuf::open_envelope(&mutant);
         }
         for mutant in mutants(&fixture.read("json"), 50) {
-            let _ = json::parse(&mutant, &Limits::REQUEST);
+            if let Ok(parsed) = json::parse(&mutant, &Limits::REQUEST)
+                && let Ok(conformed) = conform(fixture.ty, parsed.value)
+            {
+                let raw = protobuf::encode(fixture.ty, &conformed.value).unwrap();
+                protobuf::decode(fixture.ty, &raw, &Limits::REQUEST).unwrap();
+            }
+        }
+        for mutant in mutants(&fixture.read("yaml"), 20) {
+            let _ = yaml::parse(&mutant, &Limits::REQUEST);
         }
     }
 }

@@ -39,6 +39,8 @@ pub(crate) struct Path<'a> {
 pub(crate) enum Segment<'a> {
     Root,
     Key(&'a str),
+    /// The key of a map, where the schema tells maps from structs.
+    MapKey(&'a str),
     Index(usize),
 }
 
@@ -60,7 +62,7 @@ impl<'a> Path<'a> {
         let mut text = self.parent.map(Path::text).unwrap_or_default();
         match self.segment {
             Segment::Root => {}
-            Segment::Key(key) => {
+            Segment::Key(key) | Segment::MapKey(key) => {
                 if !text.is_empty() {
                     text.push('.');
                 }
@@ -69,6 +71,16 @@ impl<'a> Path<'a> {
             Segment::Index(index) => text.push_str(&format!("[{index}]")),
         }
         text
+    }
+
+    /// `spec.containers.name`: fields of structs only, as Go's decoding errors have them.
+    pub(crate) fn fields(&self) -> String {
+        let text = self.parent.map(Path::fields).unwrap_or_default();
+        match self.segment {
+            Segment::Key(key) if text.is_empty() => key.to_owned(),
+            Segment::Key(key) => format!("{text}.{key}"),
+            _ => text,
+        }
     }
 }
 
