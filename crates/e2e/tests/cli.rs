@@ -485,20 +485,31 @@ async fn backup_and_restore_under_writes() {
     writing.abort();
     server.kill();
 
-    // Restored beside the same keys.
+    // Nothing is restored without the key, all of it beside the key.
     let restored = server.scratch().join("restored");
-    let output = strongroom(&["restore", &path, "--data-dir", &restored.display().to_string()]);
-    println!("{}", text(&output));
-    if !restored.join("keys").exists() {
-        let status = Command::new("cp")
-            .arg("-a")
-            .arg(server.data().join("keys"))
-            .arg(server.data().join("pki"))
-            .arg(&restored)
-            .status()
-            .expect("cp");
-        assert!(status.success());
-    }
+    let words = ["restore", &path, "--data-dir", &restored.display().to_string()].map(str::to_owned);
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let output = strongroom(&words);
+    assert!(
+        !output.status.success(),
+        "restored without the root key: {}",
+        text(&output)
+    );
+    let _ = std::fs::remove_dir_all(&restored);
+    let made = Command::new("install")
+        .args(["-d", "-m", "700"])
+        .arg(&restored)
+        .status()
+        .expect("install");
+    let copied = Command::new("cp")
+        .arg("-a")
+        .arg(server.data().join("keys"))
+        .arg(server.data().join("pki"))
+        .arg(&restored)
+        .status()
+        .expect("cp");
+    assert!(made.success() && copied.success());
+    let output = strongroom(&words);
     assert!(output.status.success(), "{}", text(&output));
     let copy = Server::start_with(Options {
         data_directory: Some(restored.clone()),
