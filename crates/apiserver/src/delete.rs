@@ -3,10 +3,10 @@
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{Response, StatusCode};
 use http_body::Body as HttpBody;
-use strongroom_resources::stub::conform::conform;
+use strongroom_objects::conform::conform;
 use strongroom_objects::json::{self, Limits};
 use strongroom_objects::{Map, Object, Status, Value, protobuf, schema};
-use strongroom_resources::stub::yaml;
+use strongroom_objects::yaml;
 use strongroom_resources::decode::Format;
 use strongroom_resources::options::{ListOptions, Query};
 use strongroom_resources::selection::Selection;

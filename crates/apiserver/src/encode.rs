@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde_json::json;
 use strongroom_objects::{Map, Object, Status, Value, json as json_text, protobuf, schema};
-use strongroom_resources::stub::yaml;
+use strongroom_objects::yaml;
 use strongroom_resources::Resource;
 use strongroom_resources::decode::Format;
 

@@ -26,7 +26,6 @@ mod random;
 mod request_info;
 mod respond;
 mod routes;
-pub mod sealed_stub;
 mod server;
 mod service;
 mod stored;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use strongroom_access::Authorizer;
-use crate::sealed_stub::Sealed;
+use strongroom_storage::Sealed;
 
 use crate::bootstrap::{self, StartError};
 use crate::documents::Documents;

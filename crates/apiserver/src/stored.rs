@@ -1,10 +1,10 @@
 //! A stored object, opened for the time of one request.
 
+use strongroom_encryption::Opened;
 use strongroom_objects::json::Limits;
 use strongroom_objects::{Map, Object, Status, Value, json, protobuf};
 use strongroom_resources::Resource;
-use strongroom_storage::{Record, Revision};
-use crate::sealed_stub::{Opened, Sealed};
+use strongroom_storage::{Record, Revision, Sealed};
 
 /// The plaintext of a record and the revision that wrote it. Wiped when dropped.
 pub struct Stored {
@@ -34,10 +34,6 @@ impl Stored {
         self.opened.plaintext.len()
     }
 
-    /// The revision that wrote the object.
-    pub fn modified(&self) -> Revision {
-        self.modified
-    }
 
     /// Whether the object should be written again because its sealing is out of date.
     pub fn is_stale(&self) -> bool {

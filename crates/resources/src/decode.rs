@@ -1,10 +1,10 @@
 //! From the bytes of a body to an object of the right kind, or to the sentence that says what is wrong
 //! (api-conventions §4, §6). No message contains any of the body but names of fields and kinds.
 
-use crate::stub::conform::{ConformError, conform};
+use strongroom_objects::conform::{ConformError, conform};
 use strongroom_objects::json::{self, Limits, Parsed};
-use strongroom_objects::{Map, Object, Status, Value, protobuf, schema};
-use crate::stub::yaml;
+use strongroom_objects::{Map, Object, ObjectError, Status, Value, protobuf, schema};
+use strongroom_objects::yaml;
 
 use crate::options::FieldValidation;
 use crate::resource::Resource;
@@ -66,8 +66,17 @@ pub(crate) struct Settled {
     pub unknown: Vec<String>,
 }
 
+/// Why a JSON tree is no object of a resource.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SettleError {
+    #[error(transparent)]
+    Conform(#[from] ConformError),
+    #[error(transparent)]
+    Object(#[from] ObjectError),
+}
+
 /// Makes a JSON tree an object of `resource`.
-pub(crate) fn settle(resource: &Resource, mut map: Map) -> Result<Settled, ConformError> {
+pub(crate) fn settle(resource: &Resource, mut map: Map) -> Result<Settled, SettleError> {
     keep_reset_of_managed_fields(&mut map);
     map.insert("apiVersion".to_owned(), resource.api_version().into());
     map.insert("kind".to_owned(), resource.kind.into());

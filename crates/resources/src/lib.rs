@@ -24,7 +24,6 @@ mod service;
 mod service_account;
 mod table;
 mod tls_pair;
-pub mod stub;
 mod update;
 
 pub use create::{Planned, plan_applied_create, plan_create};

@@ -4,7 +4,7 @@ use strongroom_merge::managed_fields::{ApplyError, Writer, apply};
 use strongroom_merge::{PatchError, json_patch, merge_patch, strategic_merge_patch};
 use strongroom_objects::json::{self, Limits, Parsed};
 use strongroom_objects::{FieldError, Map, Object, Status, StatusCause, Value};
-use crate::stub::yaml;
+use strongroom_objects::yaml;
 
 use crate::decode::{settle, strict_problems};
 use crate::options::{FieldValidation, WriteOptions};

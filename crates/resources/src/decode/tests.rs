@@ -33,7 +33,7 @@ fn bodies() {
     );
     check(
         r#"{"data": {"k": "a"}}"#,
-        r#"Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 1"#,
+        r#"Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte 0"#,
     );
     let strict = message(r#"{"dtaa": 1}"#, FieldValidation::Strict);
     assert_eq!(
