@@ -24,8 +24,8 @@ impl Random {
         (Random::seeded(seed), seed)
     }
 
-    /// The next number.
-    pub fn next(&mut self) -> u64 {
+    /// The next random number.
+    pub fn number(&mut self) -> u64 {
         self.state ^= self.state >> 12;
         self.state ^= self.state << 25;
         self.state ^= self.state >> 27;
@@ -34,12 +34,12 @@ impl Random {
 
     /// A number below `limit`.
     pub fn below(&mut self, limit: u64) -> u64 {
-        (self.next() >> 11) % limit.max(1)
+        (self.number() >> 11) % limit.max(1)
     }
 
     /// That many bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
-        (0..count).map(|_| (self.next() >> 32) as u8).collect()
+        (0..count).map(|_| (self.number() >> 32) as u8).collect()
     }
 
     /// That many letters and digits.

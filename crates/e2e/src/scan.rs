@@ -122,7 +122,7 @@ fn encodings(canary: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     forms.push(("url", canary.iter().flat_map(|byte| url(*byte)).collect()));
     if let Ok(text) = std::str::from_utf8(canary) {
         let quoted = serde_json::Value::from(text).to_string();
-        forms.push(("json", quoted[1..quoted.len() - 1].as_bytes().to_vec()));
+        forms.push(("json", quoted.as_bytes()[1..quoted.len() - 1].to_vec()));
     }
     // A debug print of bytes: `[1, 2, 3]`.
     let numbers: Vec<String> = canary.iter().map(u8::to_string).collect();

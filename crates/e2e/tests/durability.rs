@@ -211,7 +211,7 @@ async fn r1_kill_under_write_load() {
                     number,
                     server.client(),
                     account,
-                    Random::seeded(random.next()),
+                    Random::seeded(random.number()),
                     shared.clone(),
                 ))
             })
