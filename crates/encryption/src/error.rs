@@ -118,7 +118,10 @@ pub enum KeyringError {
     #[error("invalid provider or key name {0:?}, must not be empty or contain ':'")]
     InvalidName(String),
     /// §1.2, AES keys.
-    #[error("secret is not of the expected length, got {got}, expected one of {expected:?}")]
+    #[error(
+        "secret is not of the expected length, got {got}, expected one of [{}]",
+        lengths(expected)
+    )]
     KeyLength {
         /// Length given, in bytes.
         got: usize,
@@ -140,4 +143,13 @@ pub enum KeyringError {
     /// The key service answered with an envelope that §3.1 does not allow to be stored.
     #[error("the key service wrapped the data key unusably")]
     Malformed(#[from] MalformedObject),
+}
+
+/// As Go prints a list.
+fn lengths(expected: &[usize]) -> String {
+    expected
+        .iter()
+        .map(usize::to_string)
+        .collect::<Vec<_>>()
+        .join(" ")
 }

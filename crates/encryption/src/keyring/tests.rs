@@ -296,6 +296,21 @@ fn rotation() {
     }
 }
 
+/// The way to a new root key: two providers of one name, told apart by who can unwrap.
+#[test]
+fn a_new_root_key() {
+    let old = sealed_by(&keyring_of(1, 10));
+    let reads_old = KmsProvider::new("strongroom", local_key(1), [11; 32], &[3; 12]).unwrap();
+    let rotating = keyring_of(2, 20).also_reading(Provider::Kms(reads_old)).unwrap();
+    assert!(stale(&rotating, &old));
+    let new = sealed_by(&rotating);
+    assert!(!stale(&rotating, &new));
+    assert!(
+        !stale(&keyring_of(2, 21), &new),
+        "once everything is rewritten, the old key can go"
+    );
+}
+
 #[test]
 fn failures_are_gathered() {
     let old = sealed_by(&of(vec![Provider::Aesgcm(vec![named("a", 1)])]));
@@ -415,6 +430,36 @@ fn each_other_data_key_is_unwrapped_once_while_it_is_remembered() {
         values.iter().for_each(|value| assert!(!stale(&keyring, value)));
     }
     assert_eq!(unwrapped.load(Ordering::Relaxed), 10);
+}
+
+#[test]
+fn the_oldest_of_too_many_data_keys_is_forgotten() {
+    let (keyring, unwrapped) = open_book("one", 255);
+    let values: Vec<_> = (0..1025u16)
+        .map(|number| {
+            let service = OpenBook {
+                key_id: "one",
+                unwrapped: Arc::default(),
+            };
+            let mut seed = [0; 32];
+            seed[..2].copy_from_slice(&number.to_le_bytes());
+            sealed_by(&Keyring::new("strongroom", Arc::new(service), seed, &[0; 12]).unwrap())
+        })
+        .collect();
+    values.iter().for_each(|value| assert!(!stale(&keyring, value)));
+    assert_eq!(unwrapped.load(Ordering::Relaxed), 1025);
+    stale(&keyring, &values[1024]);
+    assert_eq!(
+        unwrapped.load(Ordering::Relaxed),
+        1025,
+        "the newest is remembered"
+    );
+    stale(&keyring, &values[0]);
+    assert_eq!(
+        unwrapped.load(Ordering::Relaxed),
+        1026,
+        "the oldest was asked for again"
+    );
 }
 
 #[test]

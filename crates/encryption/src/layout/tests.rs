@@ -245,7 +245,7 @@ fn key_lengths() {
         }
     }
     let refused: KeyringError = aesgcm::Key::new(&[7; 31]).unwrap_err();
-    let text = "secret is not of the expected length, got 31, expected one of [16, 24, 32]";
+    let text = "secret is not of the expected length, got 31, expected one of [16 24 32]";
     assert_eq!(refused.to_string(), text);
 }
 

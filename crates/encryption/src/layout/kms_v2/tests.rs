@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::{EncryptedObject, MalformedObject, Seed, SourceType, encrypted_object};
 use crate::hex;
 use crate::key_service::WrappedKey;
@@ -196,5 +198,34 @@ fn a_cut_message_is_never_read() {
             EncryptedObject::decode(&bytes[..length]).is_err(),
             "cut to {length}"
         );
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_reading_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        let _ = EncryptedObject::decode(&bytes);
+    }
+
+    #[test]
+    fn what_is_written_is_read(
+        data in prop::collection::vec(any::<u8>(), 1..300),
+        key_id in "\\PC{1,40}",
+        ciphertext in prop::collection::vec(any::<u8>(), 1..200),
+        annotations in prop::collection::btree_map(
+            "[a-z]{1,5}\\.[a-z0-9]{1,5}",
+            prop::collection::vec(any::<u8>(), 0..200),
+            0..4,
+        ),
+    ) {
+        let wrapped = WrappedKey { key_id, ciphertext, annotations };
+        let mut bytes = Vec::new();
+        encrypted_object::write_header(data.len(), &mut bytes);
+        bytes.extend_from_slice(&data);
+        bytes.extend(encrypted_object::trailer(&wrapped).unwrap());
+        let object = EncryptedObject::decode(&bytes).unwrap();
+        prop_assert_eq!(object.encrypted_data, &data[..]);
+        prop_assert!(object.is_wrapped_with(&wrapped));
+        prop_assert_eq!(object.wrapped_key(), wrapped);
     }
 }
