@@ -201,7 +201,7 @@ fn reading_never_panics() {
     for fixture in fixtures("HEAD") {
         let bytes = fixture.read("pb");
         let raw = protobuf::open_envelope(&bytes).unwrap().raw.to_vec();
-        for mutant in mutants(&raw, 150) {
+        for mutant in mutants(&raw, 80) {
             let mut out = Vec::new();
             let _ = protobuf::transcode_json(fixture.ty, &mutant, None, Some(1), &mut out);
             if !out.is_empty() {
@@ -215,7 +215,7 @@ fn reading_never_panics() {
             let _ = protobuf::set_resource_version(&mutant, 1, &mut Vec::new());
             let _ = protobuf::open_envelope(&mutant);
         }
-        for mutant in mutants(&fixture.read("json"), 50) {
+        for mutant in mutants(&fixture.read("json"), 25) {
             if let Ok(parsed) = json::parse(&mutant, &Limits::REQUEST)
                 && let Ok(conformed) = conform(fixture.ty, parsed.value)
             {
@@ -223,7 +223,7 @@ fn reading_never_panics() {
                 protobuf::decode(fixture.ty, &raw, &Limits::REQUEST).unwrap();
             }
         }
-        for mutant in mutants(&fixture.read("yaml"), 20) {
+        for mutant in mutants(&fixture.read("yaml"), 10) {
             let _ = yaml::parse(&mutant, &Limits::REQUEST);
         }
     }

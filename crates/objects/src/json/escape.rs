@@ -34,8 +34,8 @@ fn write_escape(byte: u8, out: &mut Vec<u8>) {
     }
 }
 
-/// Where the next byte that needs escaping is; looks at eight bytes at a time.
-fn next_special(bytes: &[u8], mut position: usize) -> Option<usize> {
+/// Where the next quote, backslash or control character is; looks at eight bytes at a time.
+pub(super) fn next_special(bytes: &[u8], mut position: usize) -> Option<usize> {
     while let Some(chunk) = bytes.get(position..position + 8) {
         let word = u64::from_le_bytes(chunk.try_into().unwrap_or_default());
         let found = special_bytes(word);

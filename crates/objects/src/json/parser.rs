@@ -2,6 +2,7 @@
 
 use serde_json::Number;
 
+use super::escape::next_special;
 use super::{Budget, Limits, ParseError, Parsed};
 use crate::{Map, Value};
 
@@ -186,18 +187,16 @@ impl Parser<'_> {
     fn string(&mut self) -> Result<String, ParseError> {
         self.position += 1;
         let start = self.position;
-        loop {
-            match self.peek() {
-                Some(b'"') => {
-                    let text = decode_utf8(&self.body[start..self.position]);
-                    self.position += 1;
-                    self.budget.string(text.len())?;
-                    return Ok(text);
-                }
-                Some(b'\\') => return self.string_with_escapes(start),
-                Some(b' '..) => self.position += 1,
-                _ => return Err(self.unexpected("in string literal")),
+        self.position = next_special(self.body, start).unwrap_or(self.body.len());
+        match self.peek() {
+            Some(b'"') => {
+                let text = decode_utf8(&self.body[start..self.position]);
+                self.position += 1;
+                self.budget.string(text.len())?;
+                Ok(text)
             }
+            Some(b'\\') => self.string_with_escapes(start),
+            _ => Err(self.unexpected("in string literal")),
         }
     }
 
@@ -205,7 +204,10 @@ impl Parser<'_> {
         self.scratch.clear();
         self.scratch.extend_from_slice(&self.body[start..self.position]);
         loop {
-            let byte = match self.peek() {
+            let plain = next_special(self.body, self.position).unwrap_or(self.body.len());
+            self.scratch.extend_from_slice(&self.body[self.position..plain]);
+            self.position = plain;
+            match self.peek() {
                 Some(b'"') => {
                     self.position += 1;
                     let text = decode_utf8(&self.scratch);
@@ -215,13 +217,9 @@ impl Parser<'_> {
                 Some(b'\\') => {
                     self.position += 1;
                     self.escape()?;
-                    continue;
                 }
-                Some(byte @ b' '..) => byte,
                 _ => return Err(self.unexpected("in string literal")),
-            };
-            self.scratch.push(byte);
-            self.position += 1;
+            }
         }
     }
 

@@ -40,7 +40,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Most are a single byte.
+    #[inline]
     pub(super) fn varint(&mut self) -> Result<u64, DecodeError> {
+        match self.bytes.get(self.position) {
+            Some(byte) if *byte < 0x80 => {
+                self.position += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Result<u64, DecodeError> {
         let mut value = 0_u64;
         for shift in (0..64).step_by(7) {
             let byte = *self.bytes.get(self.position).ok_or(DecodeError::Truncated)?;
@@ -64,8 +76,13 @@ impl<'a> Reader<'a> {
         Ok(u64::from_le_bytes(bytes.try_into().unwrap_or_default()))
     }
 
+    #[inline]
     pub(super) fn skip(&mut self, wire_type: u8) -> Result<(), DecodeError> {
-        self.skip_nested(wire_type, 0)
+        if wire_type == LENGTH {
+            self.bytes().map(drop)
+        } else {
+            self.skip_nested(wire_type, 0)
+        }
     }
 
     fn skip_nested(&mut self, wire_type: u8, groups: usize) -> Result<(), DecodeError> {
