@@ -1,0 +1,9 @@
+//! The commands, one file each.
+
+pub mod backup;
+pub mod completion;
+pub mod kubeconfig;
+pub mod restore;
+pub mod serve;
+pub mod up;
+pub mod version;

@@ -1,0 +1,145 @@
+use std::net::IpAddr;
+use std::os::unix::fs::PermissionsExt as _;
+
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+use strongroom_access::Identity;
+
+use super::*;
+
+const NOW: i64 = 1_800_000_000;
+
+fn names() -> Names {
+    Names::of_server(
+        "Build-Host",
+        &["192.0.2.1".parse().unwrap(), "0.0.0.0".parse().unwrap()],
+    )
+}
+
+fn pki() -> (tempfile::TempDir, Pki) {
+    let dir = tempfile::tempdir().unwrap();
+    let pki = Pki::at(dir.path().join("pki"));
+    (dir, pki)
+}
+
+#[test]
+fn certificates_are_made_once_and_renewed_in_time() {
+    let (_dir, pki) = pki();
+    let all = Made {
+        authority: true,
+        serving: true,
+        admin: true,
+    };
+    let leaves = Made {
+        authority: false,
+        ..all
+    };
+    let due = CERTIFICATE_LIFETIME / 3 * 2;
+    assert_eq!(pki.ensure(&names(), NOW).unwrap(), all);
+    assert_eq!(pki.ensure(&names(), NOW).unwrap(), Made::default());
+    assert_eq!(pki.ensure(&names(), NOW + due - DAY).unwrap(), Made::default());
+    assert_eq!(pki.ensure(&names(), NOW + due).unwrap(), leaves);
+    assert_eq!(pki.ensure(&names(), NOW + due).unwrap(), Made::default());
+}
+
+#[test]
+fn a_new_address_a_new_ca_and_a_torn_write_are_noticed() {
+    let (_dir, pki) = pki();
+    pki.ensure(&names(), NOW).unwrap();
+    let moved = Names::of_server("build-host", &["192.0.2.7".parse::<IpAddr>().unwrap()]);
+    let serving = Made {
+        serving: true,
+        ..Made::default()
+    };
+    assert_eq!(pki.ensure(&moved, NOW).unwrap(), serving);
+
+    std::fs::copy(pki.file("admin.key"), pki.file("apiserver.key")).unwrap();
+    assert_eq!(pki.ensure(&moved, NOW).unwrap(), serving);
+
+    std::fs::remove_file(pki.file("ca.crt")).unwrap();
+    let made = pki.ensure(&moved, NOW).unwrap();
+    assert_eq!(
+        made,
+        Made {
+            authority: true,
+            serving: true,
+            admin: true
+        }
+    );
+}
+
+#[test]
+fn a_ca_without_its_key_is_not_replaced() {
+    let (_dir, pki) = pki();
+    pki.ensure(&names(), NOW).unwrap();
+    let authority = pki.authority_certificate().unwrap();
+    std::fs::remove_file(pki.file("ca.key")).unwrap();
+    assert_eq!(pki.ensure(&names(), NOW).unwrap(), Made::default());
+    assert!(pki.ensure(&names(), NOW + CERTIFICATE_LIFETIME).is_err());
+    assert_eq!(pki.authority_certificate().unwrap(), authority);
+}
+
+#[test]
+fn all_files_are_for_the_owner_alone() {
+    let (_dir, pki) = pki();
+    pki.ensure(&names(), NOW).unwrap();
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(pki.file(".")).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(
+            entry.metadata().unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{entry:?}"
+        );
+        found.push(entry.file_name().into_string().unwrap());
+    }
+    found.sort();
+    let expected = [
+        "admin.crt",
+        "admin.key",
+        "apiserver.crt",
+        "apiserver.key",
+        "ca.crt",
+        "ca.key",
+        "sa.key",
+        "sa.pub",
+    ];
+    assert_eq!(found, expected);
+    assert!(
+        pki.read("sa.key")
+            .unwrap()
+            .starts_with("-----BEGIN PRIVATE KEY-----")
+    );
+}
+
+#[test]
+fn a_user_is_who_the_certificate_says() {
+    let (_dir, pki) = pki();
+    pki.ensure(&names(), NOW).unwrap();
+    let long = "g".repeat(300);
+    let cases: &[(&str, &[&str])] = &[
+        (ADMIN, &[MASTERS]),
+        ("alice", &[]),
+        ("jörg", &["a", "b", "a, O=system:masters", long.as_str()]),
+    ];
+    for (user, groups) in cases {
+        let groups: Vec<String> = groups.iter().map(|group| (*group).to_owned()).collect();
+        let issued = pki
+            .authority()
+            .unwrap()
+            .issue_client(user, &groups, DAY, NOW)
+            .unwrap();
+        let der = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap();
+        let identity = Identity::from_client_certificate(&der).unwrap();
+        assert_eq!(identity.user, *user);
+        assert_eq!(identity.groups[..groups.len()], groups);
+        assert_eq!(identity.groups[groups.len()..], ["system:authenticated"]);
+        assert!(inspect::belong_together(&issued.certificate, &issued.key));
+        assert!(inspect::is_issued_by(
+            &issued.certificate,
+            &pki.authority_certificate().unwrap()
+        ));
+        assert_eq!(inspect::end_of_validity(&issued.certificate), Some(NOW + DAY));
+    }
+    assert!(pki.authority().unwrap().issue_client("", &[], DAY, NOW).is_err());
+}

@@ -1,0 +1,166 @@
+//! The way of a start: from settings to a server that answers, and back.
+
+mod certificates;
+pub mod store;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use strongroom_access::{Identity, MastersOnly};
+use strongroom_apiserver::{ApiServer, Config, Limits};
+use strongroom_hardening::Shortfall;
+use strongroom_storage::{Compaction, compact_regularly};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use self::certificates::Certificates;
+use self::store::OpenStore;
+use crate::data_dir::DataDir;
+use crate::settings::{Settings, StorageBackend};
+use crate::{address, control, shutdown};
+
+/// How long what still runs may take to end, once connections are closed.
+const FAREWELL: Duration = Duration::from_secs(2);
+/// As many seats as a semaphore has.
+const UNLIMITED: usize = usize::MAX >> 3;
+
+/// A server that answers.
+pub struct Ready {
+    /// Its URL for this machine.
+    pub url: String,
+    /// The administrator's kubeconfig.
+    pub kubeconfig: PathBuf,
+    /// Where state is.
+    pub data_dir: PathBuf,
+    /// What keeps objects.
+    pub storage_backend: StorageBackend,
+    /// Where the root key lives.
+    pub root_key_place: String,
+    /// What that protects against, and what not.
+    pub root_key_protects: &'static str,
+}
+
+/// Logs which protections of the process the system refused.
+pub fn report_shortfalls(shortfalls: &[Shortfall]) {
+    for shortfall in shortfalls {
+        tracing::warn!("this process is less protected than it could be: {shortfall}");
+    }
+}
+
+/// Serves until a signal or a failure of the store. Calls `announce` once requests are answered.
+///
+/// # Errors
+/// When the server cannot start, or its store failed.
+pub fn run(settings: Settings, announce: impl FnOnce(&Ready) -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(serve(settings, announce));
+    runtime.shutdown_timeout(FAREWELL);
+    outcome
+}
+
+async fn serve(
+    settings: Settings,
+    announce: impl FnOnce(&Ready) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    allow_many_connections();
+    let data_dir = DataDir::at(settings.data_dir.as_deref())?;
+    data_dir.create()?;
+    let _lock = data_dir.lock()?;
+    let listener = address::listen(settings.bind_address, settings.secure_port)?;
+    let address = listener.local_addr()?;
+    let certificates = Certificates::prepare(&data_dir, &settings, address)?;
+    let opened = store::open(&data_dir, &settings)?;
+    let store = Arc::clone(opened.sealed.store());
+
+    let shutdown = CancellationToken::new();
+    shutdown::on_signal(shutdown.clone(), settings.shutdown_delay_duration)?;
+    let server = ApiServer::start(config(&settings, &opened, address)).await?;
+    let ready = Ready {
+        url: certificates.url().to_owned(),
+        kubeconfig: data_dir.kubeconfig(),
+        data_dir: data_dir.path().to_owned(),
+        storage_backend: settings.storage_backend,
+        root_key_place: opened.root_key_place,
+        root_key_protects: opened.root_key_protects,
+    };
+    let tls = certificates.tls();
+    let controllers = tokio::spawn(strongroom_controllers::run(
+        kube::Client::new(server.service(Identity::api_server()), "default"),
+        strongroom_controllers::Config {
+            root_ca_pem: certificates.root_ca()?,
+            event_ttl: settings.event_ttl,
+        },
+        shutdown.clone(),
+    ));
+    tokio::spawn(certificates.maintain()?);
+    if let Some(compaction) = compaction(&settings) {
+        tokio::spawn(compact_regularly(Arc::clone(&store), compaction));
+    }
+    tokio::spawn(control::serve(&data_dir, Arc::clone(&store))?);
+    let listener = TcpListener::from_std(listener)?;
+    announce(&ready)?;
+
+    let outcome = tokio::select! {
+        ended = server.serve(listener, tls, shutdown.clone()) => ended.context("The server stopped"),
+        reason = store.failed() => Err(anyhow::anyhow!(
+            "Storage failed: {reason}. Everything acknowledged so far is safe; see to the disk and start again"
+        )),
+    };
+    shutdown.cancel();
+    let _ = tokio::time::timeout(FAREWELL, controllers).await;
+    let _ = tokio::time::timeout(FAREWELL, store.close()).await;
+    outcome
+}
+
+fn config(settings: &Settings, opened: &OpenStore, address: SocketAddr) -> Config {
+    let advertised = address::advertised(settings.advertise_address, settings.bind_address);
+    Config {
+        store: opened.sealed.clone(),
+        authorizer: Arc::new(MastersOnly),
+        limits: limits(settings),
+        advertise_address: SocketAddr::new(advertised, address.port()).to_string(),
+        min_request_timeout: Duration::from_secs(settings.min_request_timeout),
+    }
+}
+
+fn compaction(settings: &Settings) -> Option<Compaction> {
+    let interval = settings.etcd_compaction_interval;
+    (!interval.is_zero()).then_some(Compaction {
+        every: interval,
+        keep: interval,
+    })
+}
+
+fn limits(settings: &Settings) -> Limits {
+    let unless_zero = |limit: usize| {
+        if limit == 0 {
+            UNLIMITED
+        } else {
+            limit.min(UNLIMITED)
+        }
+    };
+    Limits {
+        max_requests_inflight: unless_zero(settings.max_requests_inflight),
+        max_mutating_requests_inflight: unless_zero(settings.max_mutating_requests_inflight),
+        max_streams: settings.http2_max_streams_per_connection,
+        request_timeout: settings.request_timeout,
+        ..Limits::default()
+    }
+}
+
+/// Many systems let a process open 1,024 files unless it asks for more.
+fn allow_many_connections() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!("the number of connections stays limited to that of open files: {error}");
+    }
+}

@@ -1,0 +1,177 @@
+//! The server's certificates and the administrator's kubeconfig, kept up to date while it runs.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::address;
+use crate::data_dir::{DataDir, write_private};
+use crate::kubeconfig_file::Kubeconfig;
+use crate::pki::{ADMIN, Names, Pki};
+use crate::settings::Settings;
+use crate::tls::{ReloadingTls, TlsFiles};
+
+/// How often certificates are looked at: whether one is to be renewed, or its file has changed.
+const ROUND: Duration = Duration::from_secs(60);
+/// The CA is not renewed by itself; this long before its end, in seconds, the log begins to say so.
+const CA_WARNING: i64 = 90 * 24 * 60 * 60;
+
+/// Certificates, wherever they come from.
+pub struct Certificates {
+    pki: Pki,
+    names: Names,
+    tls: ReloadingTls,
+    root_ca: PathBuf,
+    kubeconfig: PathBuf,
+    url: String,
+}
+
+impl Certificates {
+    /// Makes or renews Strongroom's own certificates, loads those the server uses, and writes the
+    /// kubeconfig.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written, or certificate and key do not fit.
+    pub fn prepare(
+        data_dir: &DataDir,
+        settings: &Settings,
+        listening: SocketAddr,
+    ) -> anyhow::Result<Certificates> {
+        let pki = Pki::at(data_dir.pki());
+        let names = names(settings);
+        pki.ensure(&names, now())?;
+        let given = settings.serving_files()?;
+        let (certificate, key) = match given {
+            Some((certificate, key)) => (certificate.to_owned(), key.to_owned()),
+            None => (pki.file("apiserver.crt"), pki.file("apiserver.key")),
+        };
+        let own_ca = || pki.file("ca.crt");
+        let trusted = given.map(|(certificate, _)| certificate.to_owned());
+        let root_ca = settings.root_ca_file.clone().or(trusted).unwrap_or_else(own_ca);
+        let client_ca = settings.client_ca_file.clone().unwrap_or_else(own_ca);
+        let tls = ReloadingTls::load(TlsFiles {
+            certificate,
+            key,
+            client_ca,
+        })?;
+        let local = address::local(settings.advertise_address, settings.bind_address);
+        let url = format!("https://{}", SocketAddr::new(local, listening.port()));
+        let certificates = Certificates {
+            names,
+            tls,
+            root_ca,
+            kubeconfig: data_dir.kubeconfig(),
+            url,
+            pki,
+        };
+        certificates.write_kubeconfig()?;
+        certificates.warn_of_expiry();
+        Ok(certificates)
+    }
+
+    /// The server's URL for clients on this machine.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The TLS configuration for new connections.
+    pub fn tls(&self) -> Arc<ArcSwap<rustls::ServerConfig>> {
+        self.tls.current()
+    }
+
+    /// What clients trust to recognise the server, PEM.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn root_ca(&self) -> anyhow::Result<String> {
+        std::fs::read_to_string(&self.root_ca)
+            .with_context(|| format!("{} cannot be read", self.root_ca.display()))
+    }
+
+    /// Renews and reloads, every minute and on SIGHUP, until the task is dropped. What fails is logged and
+    /// tried again; the last good certificates stay in use.
+    ///
+    /// # Errors
+    /// When the system does not let signals be watched.
+    pub fn maintain(mut self) -> std::io::Result<impl Future<Output = ()>> {
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut rounds = interval(ROUND);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Ok(async move {
+            loop {
+                tokio::select! {
+                    _ = rounds.tick() => {}
+                    _ = hangup.recv() => tracing::info!("reading certificates again"),
+                }
+                if let Err(error) = self.round() {
+                    tracing::warn!("certificates stay as they were: {error:#}");
+                }
+            }
+        })
+    }
+
+    fn round(&mut self) -> anyhow::Result<()> {
+        let made = self.pki.ensure(&self.names, now())?;
+        if made.admin || made.authority {
+            self.write_kubeconfig()?;
+            tracing::info!(
+                "the administrator's certificate is renewed, and {}",
+                self.kubeconfig.display()
+            );
+            self.warn_of_expiry();
+        }
+        if self.tls.reload()? {
+            tracing::info!("new connections use the new certificates");
+        }
+        Ok(())
+    }
+
+    /// Writes only what is not there already, so that a restart leaves the file alone.
+    fn write_kubeconfig(&self) -> anyhow::Result<()> {
+        let admin = self.pki.admin()?;
+        let text = Kubeconfig {
+            server: &self.url,
+            certificate_authority: &self.root_ca()?,
+            user: ADMIN,
+            certificate: &admin.certificate,
+            key: &admin.key,
+        }
+        .text();
+        if std::fs::read_to_string(&self.kubeconfig).is_ok_and(|existing| existing == text) {
+            return Ok(());
+        }
+        write_private(&self.kubeconfig, text.as_bytes())
+            .with_context(|| format!("{} cannot be written", self.kubeconfig.display()))
+    }
+
+    fn warn_of_expiry(&self) {
+        match self.pki.end_of_authority() {
+            Some(end) if end <= now() + CA_WARNING => tracing::warn!(
+                "the CA in {} ends soon; move the pki directory away and start again for a new one, then give every \
+                 client a new kubeconfig",
+                self.pki.file("ca.crt").display()
+            ),
+            _ => {}
+        }
+    }
+}
+
+fn names(settings: &Settings) -> Names {
+    let system = rustix::system::uname();
+    let addresses = [
+        settings.bind_address,
+        address::advertised(settings.advertise_address, settings.bind_address),
+        address::local(settings.advertise_address, settings.bind_address),
+    ];
+    Names::of_server(&system.nodename().to_string_lossy(), &addresses)
+}
+
+fn now() -> i64 {
+    jiff::Timestamp::now().as_second()
+}
