@@ -58,9 +58,10 @@ impl HttpBody for Body {
     ) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
         match self.get_mut() {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Flowing(stream) => {
-                stream.as_mut().poll_next(context).map(|next| next.map(|bytes| bytes.map(Frame::data)))
-            }
+            Self::Flowing(stream) => stream
+                .as_mut()
+                .poll_next(context)
+                .map(|next| next.map(|bytes| bytes.map(Frame::data))),
         }
     }
 

@@ -26,12 +26,21 @@ pub(crate) async fn ensure_system_objects(server: &ApiServer, address: &str) -> 
     for name in SYSTEM_NAMESPACES {
         ensure(server, &NAMESPACES, "", NAMESPACES.new_object(name)).await?;
     }
-    let Some(services) = find("", "v1", "services") else { return Ok(()) };
+    let Some(services) = find("", "v1", "services") else {
+        return Ok(());
+    };
     let mut service = services.new_object("kubernetes");
     "default".clone_into(&mut service.metadata.namespace);
     let labels = [("component", "apiserver"), ("provider", "kubernetes")];
-    service.metadata.labels.extend(labels.map(|(key, value)| (key.to_owned(), value.to_owned())));
-    let port = address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()).unwrap_or(6443);
+    service
+        .metadata
+        .labels
+        .extend(labels.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    let port = address
+        .rsplit(':')
+        .next()
+        .and_then(|port| port.parse::<u16>().ok())
+        .unwrap_or(6443);
     let spec = json!({
         "type": "ClusterIP",
         "clusterIP": "None",
@@ -48,14 +57,24 @@ async fn ensure(
     object: Object,
 ) -> Result<(), StartError> {
     let name = object.metadata.name.clone();
-    let target =
-        Target { resource, namespace: namespace.to_owned(), name: name.clone(), subresource: String::new() };
-    let failed = |message: String| StartError::SystemObject { name: name.clone(), message };
+    let target = Target {
+        resource,
+        namespace: namespace.to_owned(),
+        name: name.clone(),
+        subresource: String::new(),
+    };
+    let failed = |message: String| StartError::SystemObject {
+        name: name.clone(),
+        message,
+    };
     let existing = server.0.store.store().get(target.key().as_bytes()).await;
     if existing.map_err(|error| failed(error.to_string()))?.is_some() {
         return Ok(());
     }
-    let new = New { object, tracking: Tracking::Update };
+    let new = New {
+        object,
+        tracking: Tracking::Update,
+    };
     let created = create_object(server, &target, new, new_context("strongroom".to_owned()), false).await;
     match created.map(|planned| Value::from(planned.object.metadata.name)) {
         Ok(_) => Ok(()),

@@ -66,7 +66,9 @@ impl ApiServer {
                 }
             };
             // Without room the connection is closed at once: the client sees it and tries again.
-            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else { continue };
+            let Ok(permit) = Arc::clone(&room).try_acquire_owned() else {
+                continue;
+            };
             let connection = Connection {
                 server: self.clone(),
                 acceptor: TlsAcceptor::from(tls.load_full()),
@@ -94,8 +96,12 @@ struct Connection {
 impl Connection {
     async fn run(self, stream: TcpStream) {
         let _ = stream.set_nodelay(true);
-        let Some(stream) = self.handshake(stream).await else { return };
-        let peer = Peer { certificate: identity(&stream) };
+        let Some(stream) = self.handshake(stream).await else {
+            return;
+        };
+        let peer = Peer {
+            certificate: identity(&stream),
+        };
         let server = self.server.clone();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let (server, peer) = (server.clone(), peer.clone());

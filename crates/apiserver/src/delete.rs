@@ -5,14 +5,12 @@ use http::{Response, StatusCode};
 use http_body::Body as HttpBody;
 use strongroom_objects::conform::conform;
 use strongroom_objects::json::{self, Limits};
-use strongroom_objects::{Map, Object, Status, Value, protobuf, schema};
 use strongroom_objects::yaml;
+use strongroom_objects::{Map, Object, Status, Value, protobuf, schema};
 use strongroom_resources::decode::Format;
 use strongroom_resources::options::{ListOptions, Query};
 use strongroom_resources::selection::Selection;
-use strongroom_resources::{
-    Context, DeleteOptions, Deletion, parse_delete_options, plan_delete,
-};
+use strongroom_resources::{Context, DeleteOptions, Deletion, parse_delete_options, plan_delete};
 use strongroom_storage::{Committed, Range, Transaction};
 
 use crate::body::{self, Body};
@@ -41,7 +39,13 @@ where
     let form = form(&request, &target, Shape::One)?;
     let context = new_context(default_manager(&request.headers));
     let server = request.server;
-    let options = read_options(request.query, &request.headers, request.body, server.0.limits.max_body).await?;
+    let options = read_options(
+        request.query,
+        &request.headers,
+        request.body,
+        server.0.limits.max_body,
+    )
+    .await?;
     let deleted = delete_object(server, &target, &options, &context).await?;
     respond_deleted(&form, &target, &options, deleted)
 }
@@ -66,19 +70,32 @@ async fn delete_object(
         let record = store.get(&key).await.map_err(|error| store_error(&error))?;
         let record = record.ok_or_else(|| not_found(target))?;
         let stored = Stored::open(&server.0.store, &record)?.object(target.resource)?;
-        let (transaction, mut object, removed) = match plan_delete(target.resource, &stored, options, context)? {
-            Deletion::Pending => return Ok(Deleted { object: stored, removed: false }),
-            Deletion::Remove => (Transaction::remove(key.clone(), record.modified), stored, true),
-            Deletion::Mark(marked) => {
-                let bytes = to_stored_bytes(target.resource, marked.clone())?;
-                let value = seal(server, &key, &bytes)?;
-                (Transaction::replace(key.clone(), value, record.modified), marked, false)
-            }
-        };
+        let (transaction, mut object, removed) =
+            match plan_delete(target.resource, &stored, options, context)? {
+                Deletion::Pending => {
+                    return Ok(Deleted {
+                        object: stored,
+                        removed: false,
+                    });
+                }
+                Deletion::Remove => (Transaction::remove(key.clone(), record.modified), stored, true),
+                Deletion::Mark(marked) => {
+                    let bytes = to_stored_bytes(target.resource, marked.clone())?;
+                    let value = seal(server, &key, &bytes)?;
+                    (
+                        Transaction::replace(key.clone(), value, record.modified),
+                        marked,
+                        false,
+                    )
+                }
+            };
         if options.dry_run {
             return Ok(Deleted { object, removed });
         }
-        let committed = store.commit(transaction).await.map_err(|error| store_error(&error))?;
+        let committed = store
+            .commit(transaction)
+            .await
+            .map_err(|error| store_error(&error))?;
         if let Committed::Applied { revision } = committed {
             if !removed {
                 object.metadata.resource_version = revision.to_string();
@@ -87,22 +104,43 @@ async fn delete_object(
         }
     }
     let text = "too many other writers were faster; please try again";
-    Err(Box::new(Status::conflict(target.resource.group, target.resource.plural, &target.name, text)))
+    Err(Box::new(Status::conflict(
+        target.resource.group,
+        target.resource.plural,
+        &target.name,
+        text,
+    )))
 }
 
 fn respond_deleted(form: &Form, target: &Target, options: &DeleteOptions, deleted: Deleted) -> Answer {
     let resource = target.resource;
     let Deleted { object, removed } = deleted;
     if !removed || resource.returns_deleted_object {
-        let code = if !removed && options.orphan_refused { StatusCode::ACCEPTED } else { StatusCode::OK };
+        let code = if !removed && options.orphan_refused {
+            StatusCode::ACCEPTED
+        } else {
+            StatusCode::OK
+        };
         let body = form.object(&object)?;
         return Ok(respond::answer(code, content_type(form.accepted.format), body));
     }
     // A Status never becomes a Table.
-    let accepted = Accepted { transform: Transform::None, ..form.accepted };
-    let status = Status::deleted(resource.group, resource.plural, &target.name, &object.metadata.uid);
+    let accepted = Accepted {
+        transform: Transform::None,
+        ..form.accepted
+    };
+    let status = Status::deleted(
+        resource.group,
+        resource.plural,
+        &target.name,
+        &object.metadata.uid,
+    );
     let body = encode(&Value::Object(status.to_value()), accepted)?;
-    Ok(respond::answer(StatusCode::OK, content_type(accepted.format), body))
+    Ok(respond::answer(
+        StatusCode::OK,
+        content_type(accepted.format),
+        body,
+    ))
 }
 
 /// Answers DELETE of a collection: deletes what is selected and lists it as it was.
@@ -128,7 +166,11 @@ where
         listed: Vec::new(),
         count: 0,
     };
-    let start = list.continue_token.as_deref().map(ContinueToken::decode).transpose()?;
+    let start = list
+        .continue_token
+        .as_deref()
+        .map(ContinueToken::decode)
+        .transpose()?;
     let metadata = sweep.run(start.map(|token| token.start)).await?;
     let Sweep { listed, .. } = sweep;
     respond_collection(&form, &metadata, listed)
@@ -161,13 +203,25 @@ impl Sweep<'_> {
                 max_bytes: 4 << 20,
                 at: None,
             };
-            let page = self.server.0.store.store().range(range).await.map_err(|error| store_error(&error))?;
+            let page = self
+                .server
+                .0
+                .store
+                .store()
+                .range(range)
+                .await
+                .map_err(|error| store_error(&error))?;
             metadata.resource_version = metadata.resource_version.max(page.revision);
             for record in &page.records {
                 if self.limit > 0 && self.count == self.limit {
                     let start = String::from_utf8_lossy(&record.key[prefix.len()..]).into_owned();
                     let revision = Some(metadata.resource_version);
-                    metadata.continue_token = ContinueToken { revision, start, left: None }.encode();
+                    metadata.continue_token = ContinueToken {
+                        revision,
+                        start,
+                        left: None,
+                    }
+                    .encode();
                     return Ok(metadata);
                 }
                 self.delete(record).await?;
@@ -198,7 +252,8 @@ impl Sweep<'_> {
             other => drop(other?),
         }
         if self.form.accepted.format == Format::Protobuf {
-            self.form.protobuf_item(&stored, Some(&object), &mut self.listed)?;
+            self.form
+                .protobuf_item(&stored, Some(&object), &mut self.listed)?;
         } else {
             if self.count > 0 {
                 self.listed.push(b',');
@@ -223,10 +278,19 @@ fn respond_collection(form: &Form, metadata: &ListMetadata, items: Vec<u8>) -> A
             text
         } else {
             let parsed = json::parse(&text, &Limits::STORED);
-            encode(&parsed.map_err(|error| Box::new(Status::internal(&error.to_string())))?.value, accepted)?
+            encode(
+                &parsed
+                    .map_err(|error| Box::new(Status::internal(&error.to_string())))?
+                    .value,
+                accepted,
+            )?
         }
     };
-    Ok(respond::answer(StatusCode::OK, content_type(accepted.format), body))
+    Ok(respond::answer(
+        StatusCode::OK,
+        content_type(accepted.format),
+        body,
+    ))
 }
 
 /// `DeleteOptions` from the body, or from the query where there is no body.
@@ -258,7 +322,10 @@ fn from_query(query: &Query) -> Map {
         map.insert("propagationPolicy".to_owned(), policy.into());
     }
     if query.get("orphanDependents").is_some() {
-        map.insert("orphanDependents".to_owned(), query.flag("orphanDependents").into());
+        map.insert(
+            "orphanDependents".to_owned(),
+            query.flag("orphanDependents").into(),
+        );
     }
     if query.get("dryRun").is_some() {
         map.insert("dryRun".to_owned(), query.all("dryRun").into());
@@ -271,14 +338,25 @@ fn decode_options(body: &[u8], format: Format) -> Result<Map, Box<Status>> {
         .type_named("io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions")
         .ok_or_else(|| Box::new(Status::internal("no schema for DeleteOptions")))?;
     let refuse = |problem: &dyn std::fmt::Display| {
-        Box::new(Status::bad_request(&format!("DeleteOptions in the request's body cannot be read: {problem}")))
+        Box::new(Status::bad_request(&format!(
+            "DeleteOptions in the request's body cannot be read: {problem}"
+        )))
     };
     let value = match format {
-        Format::Json => json::parse(body, &Limits::REQUEST).map_err(|error| refuse(&error))?.value,
-        Format::Yaml => yaml::parse(body, &Limits::REQUEST).map_err(|error| refuse(&error))?.value,
+        Format::Json => {
+            json::parse(body, &Limits::REQUEST)
+                .map_err(|error| refuse(&error))?
+                .value
+        }
+        Format::Yaml => {
+            yaml::parse(body, &Limits::REQUEST)
+                .map_err(|error| refuse(&error))?
+                .value
+        }
         Format::Protobuf => {
             let envelope = protobuf::open_envelope(body).map_err(|error| refuse(&error))?;
-            let map = protobuf::decode(kind, envelope.raw, &Limits::REQUEST).map_err(|error| refuse(&error))?;
+            let map =
+                protobuf::decode(kind, envelope.raw, &Limits::REQUEST).map_err(|error| refuse(&error))?;
             Value::Object(map)
         }
     };

@@ -40,8 +40,15 @@ struct Document {
 
 impl Document {
     fn new(bytes: Vec<u8>) -> Self {
-        let hash = Sha512::digest(&bytes).iter().map(|byte| format!("{byte:02X}")).collect();
-        Self { bytes: bytes.into(), hash, compressed: OnceLock::new() }
+        let hash = Sha512::digest(&bytes)
+            .iter()
+            .map(|byte| format!("{byte:02X}"))
+            .collect();
+        Self {
+            bytes: bytes.into(),
+            hash,
+            compressed: OnceLock::new(),
+        }
     }
 }
 
@@ -56,7 +63,11 @@ impl Documents {
     /// None made yet.
     pub fn new(advertise_address: String) -> Self {
         let served = RESOURCES.iter().copied().map(served).collect();
-        Self { advertise_address, served, made: Mutex::default() }
+        Self {
+            advertise_address,
+            served,
+            made: Mutex::default(),
+        }
     }
 
     /// The document called `name`, made by `make` unless it has been.
@@ -74,7 +85,11 @@ impl Documents {
         let name = format!("openapi/v3/{path}{}", if protobuf { "#protobuf" } else { "" });
         self.get(&name, || {
             let document = openapi_v3::document(&self.served, path)?;
-            Some(if protobuf { openapi_v3::to_protobuf(&document) } else { document.to_string().into_bytes() })
+            Some(if protobuf {
+                openapi_v3::to_protobuf(&document)
+            } else {
+                document.to_string().into_bytes()
+            })
         })
     }
 }
@@ -82,7 +97,10 @@ impl Documents {
 fn served(resource: &'static Resource) -> ServedResource {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
     let storage = &resource.storage;
-    let (group, version) = storage.api_version.split_once('/').unwrap_or(("", storage.api_version));
+    let (group, version) = storage
+        .api_version
+        .split_once('/')
+        .unwrap_or(("", storage.api_version));
     ServedResource {
         group: resource.group.to_owned(),
         version: resource.version.to_owned(),
@@ -131,18 +149,37 @@ pub(crate) fn answer<B>(
 /// An uncached document as JSON or YAML.
 fn plain<B>(request: &Admitted<'_, B>, value: &Value) -> Result<Response<Body>, Box<Status>> {
     let accept = request.header(&http::header::ACCEPT).unwrap_or_default();
-    let format = if accept.starts_with("application/yaml") { Format::Yaml } else { Format::Json };
+    let format = if accept.starts_with("application/yaml") {
+        Format::Yaml
+    } else {
+        Format::Json
+    };
     let pretty = wants_pretty(request.query.get("pretty"), request.header(&USER_AGENT));
-    let body = encode(value, Accepted { format, transform: Transform::None, pretty })?;
+    let body = encode(
+        value,
+        Accepted {
+            format,
+            transform: Transform::None,
+            pretty,
+        },
+    )?;
     Ok(respond::answer(StatusCode::OK, content_type(format), body))
 }
 
 fn paths(documents: &Documents) -> Vec<String> {
-    let mut paths: Vec<String> = ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3"]
-        .into_iter()
-        .chain(["/readyz", "/version"])
-        .map(str::to_owned)
-        .collect();
+    let mut paths: Vec<String> = [
+        "/api",
+        "/apis",
+        "/healthz",
+        "/livez",
+        "/metrics",
+        "/openapi/v2",
+        "/openapi/v3",
+    ]
+    .into_iter()
+    .chain(["/readyz", "/version"])
+    .map(str::to_owned)
+    .collect();
     for resource in &documents.served {
         if resource.group.is_empty() {
             paths.push(format!("/api/{}", resource.version));
@@ -164,10 +201,14 @@ fn discovery<B>(request: &Admitted<'_, B>, path: &str, accept: &str) -> Response
     });
     let only_unknown = !accept.is_empty()
         && !wants_aggregated
-        && accept.split(',').all(|clause| clause.contains(';') && clause.contains("as="));
+        && accept
+            .split(',')
+            .all(|clause| clause.contains(';') && clause.contains("as="));
     if only_unknown {
-        let text =
-            format!("only the following media types are accepted: {}", crate::negotiation::MEDIA_TYPES);
+        let text = format!(
+            "only the following media types are accepted: {}",
+            crate::negotiation::MEDIA_TYPES
+        );
         return respond::status(&Status::not_acceptable(&text, false), None);
     }
     let core = path == "/api";
@@ -183,12 +224,16 @@ fn discovery<B>(request: &Admitted<'_, B>, path: &str, accept: &str) -> Response
         bytes.push(b'\n');
         Some(bytes)
     });
-    let Some(document) = document else { return respond::page_not_found() };
+    let Some(document) = document else {
+        return respond::page_not_found();
+    };
     if !wants_aggregated {
         return respond::answer(StatusCode::OK, "application/json", document.bytes.clone());
     }
     let mut response = cached(request, &document, AGGREGATED);
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("public"));
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("public"));
     response
 }
 
@@ -199,7 +244,10 @@ fn legacy_answer<B>(request: &Admitted<'_, B>, path: &str) -> Result<Response<Bo
     let (group, document) = match segments[..] {
         ["api", version] => ("", legacy::resource_list(served, version)),
         ["apis", group] => (group, legacy::group(served, group)),
-        ["apis", group, version] => (group, legacy::resource_list(served, &format!("{group}/{version}"))),
+        ["apis", group, version] => (
+            group,
+            legacy::resource_list(served, &format!("{group}/{version}")),
+        ),
         _ => return Ok(respond::page_not_found()),
     };
     match document {
@@ -212,17 +260,26 @@ fn legacy_answer<B>(request: &Admitted<'_, B>, path: &str) -> Result<Response<Bo
 /// A document that the client may have already; compressed if it is large and the client likes.
 fn cached<B>(request: &Admitted<'_, B>, document: &Document, content_type: &'static str) -> Response<Body> {
     let etag = format!("\"{}\"", document.hash);
-    let known = request.header(&IF_NONE_MATCH).is_some_and(|known| known.split(',').any(|tag| tag.trim() == etag));
+    let known = request
+        .header(&IF_NONE_MATCH)
+        .is_some_and(|known| known.split(',').any(|tag| tag.trim() == etag));
     let gzip = document.bytes.len() > COMPRESS_ABOVE
-        && request.header(&ACCEPT_ENCODING).is_some_and(|codings| codings.contains("gzip"));
+        && request
+            .header(&ACCEPT_ENCODING)
+            .is_some_and(|codings| codings.contains("gzip"));
     let body = match (known, gzip) {
         (true, _) => Bytes::new(),
-        (false, true) => {
-            document.compressed.get_or_init(|| Gzip::new().compress(&document.bytes, true).into()).clone()
-        }
+        (false, true) => document
+            .compressed
+            .get_or_init(|| Gzip::new().compress(&document.bytes, true).into())
+            .clone(),
         (false, false) => document.bytes.clone(),
     };
-    let code = if known { StatusCode::NOT_MODIFIED } else { StatusCode::OK };
+    let code = if known {
+        StatusCode::NOT_MODIFIED
+    } else {
+        StatusCode::OK
+    };
     let mut response = respond::answer(code, content_type, body);
     let headers = response.headers_mut();
     if gzip && !known {
@@ -238,24 +295,35 @@ fn cached<B>(request: &Admitted<'_, B>, document: &Document, content_type: &'sta
 
 fn openapi_v2_answer<B>(request: &Admitted<'_, B>, accept: &str) -> Result<Response<Body>, Box<Status>> {
     let documents = &request.server.0.documents;
-    let wanted = accept.split(',').map(|clause| clause.split(';').next().unwrap_or_default().trim()).find_map(
-        |media_type| match media_type {
+    let wanted = accept
+        .split(',')
+        .map(|clause| clause.split(';').next().unwrap_or_default().trim())
+        .find_map(|media_type| match media_type {
             "" | "*/*" | "application/*" | "application/json" => Some(false),
             "application/com.github.proto-openapi.spec.v2@v1.0+protobuf" | V2_PROTOBUF => Some(true),
             _ => None,
-        },
-    );
+        });
     let Some(protobuf) = wanted else {
-        let text = "only application/json and application/com.github.proto-openapi.spec.v2@v1.0+protobuf are served";
+        let text =
+            "only application/json and application/com.github.proto-openapi.spec.v2@v1.0+protobuf are served";
         return Err(Box::new(Status::not_acceptable(text, false)));
     };
-    let (name, content_type) =
-        if protobuf { ("openapi/v2#protobuf", V2_PROTOBUF) } else { ("openapi/v2", "application/json") };
+    let (name, content_type) = if protobuf {
+        ("openapi/v2#protobuf", V2_PROTOBUF)
+    } else {
+        ("openapi/v2", "application/json")
+    };
     let document = documents.get(name, || {
         let document = openapi_v2::document(&documents.served);
-        Some(if protobuf { openapi_v2::to_protobuf(&document) } else { document.to_string().into_bytes() })
+        Some(if protobuf {
+            openapi_v2::to_protobuf(&document)
+        } else {
+            document.to_string().into_bytes()
+        })
     });
-    Ok(document.map_or_else(respond::page_not_found, |document| cached(request, &document, content_type)))
+    Ok(document.map_or_else(respond::page_not_found, |document| {
+        cached(request, &document, content_type)
+    }))
 }
 
 fn openapi_v3_index<B>(request: &Admitted<'_, B>) -> Result<Response<Body>, Box<Status>> {
@@ -268,26 +336,39 @@ fn openapi_v3_index<B>(request: &Admitted<'_, B>) -> Result<Response<Body>, Box<
         }
     }
     let body = json!({"paths": paths}).to_string();
-    Ok(respond::answer(StatusCode::OK, "text/plain; charset=utf-8", body.into_bytes()))
+    Ok(respond::answer(
+        StatusCode::OK,
+        "text/plain; charset=utf-8",
+        body.into_bytes(),
+    ))
 }
 
 fn openapi_v3_answer<B>(request: &Admitted<'_, B>, path: &str, accept: &str) -> Response<Body> {
     let documents = &request.server.0.documents;
     let protobuf = accept.contains("proto-openapi.spec.v3");
-    let (Some(document), Some(json)) =
-        (documents.openapi_v3(path, protobuf), documents.openapi_v3(path, false))
-    else {
+    let (Some(document), Some(json)) = (
+        documents.openapi_v3(path, protobuf),
+        documents.openapi_v3(path, false),
+    ) else {
         return respond::page_not_found();
     };
     let hash = request.query.get("hash").unwrap_or_default();
     if !hash.is_empty() && hash != json.hash {
-        let mut response = respond::answer(StatusCode::MOVED_PERMANENTLY, "text/plain; charset=utf-8", Body::empty());
+        let mut response = respond::answer(
+            StatusCode::MOVED_PERMANENTLY,
+            "text/plain; charset=utf-8",
+            Body::empty(),
+        );
         if let Ok(url) = HeaderValue::from_str(&format!("/openapi/v3/{path}?hash={}", json.hash)) {
             response.headers_mut().insert(LOCATION, url);
         }
         return response;
     }
-    let mut response = cached(request, &document, if protobuf { V3_PROTOBUF } else { "application/json" });
+    let mut response = cached(
+        request,
+        &document,
+        if protobuf { V3_PROTOBUF } else { "application/json" },
+    );
     if !hash.is_empty() {
         let headers = response.headers_mut();
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("public, immutable"));

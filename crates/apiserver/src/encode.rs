@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 use serde_json::json;
-use strongroom_objects::{Map, Object, Status, Value, json as json_text, protobuf, schema};
 use strongroom_objects::yaml;
+use strongroom_objects::{Map, Object, Status, Value, json as json_text, protobuf, schema};
 use strongroom_resources::Resource;
 use strongroom_resources::decode::Format;
 
@@ -65,7 +65,10 @@ pub struct ListMetadata {
 impl ListMetadata {
     fn to_value(&self) -> Value {
         let mut metadata = Map::new();
-        metadata.insert("resourceVersion".to_owned(), self.resource_version.to_string().into());
+        metadata.insert(
+            "resourceVersion".to_owned(),
+            self.resource_version.to_string().into(),
+        );
         if !self.continue_token.is_empty() {
             metadata.insert("continue".to_owned(), self.continue_token.as_str().into());
         }
@@ -164,7 +167,12 @@ impl Form {
     }
 
     /// One item of a JSON list.
-    pub fn list_item(&self, stored: &Stored, object: Option<&Object>, out: &mut Vec<u8>) -> Result<(), Box<Status>> {
+    pub fn list_item(
+        &self,
+        stored: &Stored,
+        object: Option<&Object>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Box<Status>> {
         if self.is_direct() {
             return stored.write_json(self.resource, false, out);
         }
@@ -200,7 +208,10 @@ impl Form {
     /// Kind and apiVersion of a list in this form.
     fn list_type(&self) -> (String, String) {
         match self.accepted.transform {
-            Transform::Metadata => ("meta.k8s.io/v1".to_owned(), "PartialObjectMetadataList".to_owned()),
+            Transform::Metadata => (
+                "meta.k8s.io/v1".to_owned(),
+                "PartialObjectMetadataList".to_owned(),
+            ),
             _ => (self.resource.api_version(), self.resource.list_kind()),
         }
     }
@@ -211,7 +222,9 @@ impl Form {
         let list_meta = schema()
             .type_named("io.k8s.apimachinery.pkg.apis.meta.v1.ListMeta")
             .ok_or_else(|| Box::new(Status::internal("no schema for ListMeta")))?;
-        let Value::Object(metadata) = metadata.to_value() else { return Ok(raw) };
+        let Value::Object(metadata) = metadata.to_value() else {
+            return Ok(raw);
+        };
         let metadata = protobuf::encode(list_meta, &metadata).map_err(|error| internal(&error))?;
         write_field(1, &metadata, &mut raw);
         raw.extend_from_slice(items);
@@ -300,11 +313,15 @@ pub fn encode(value: &Value, accepted: Accepted) -> Result<Vec<u8>, Box<Status>>
 /// The bare message of an object that carries its kind.
 pub fn bare_protobuf(value: &Value) -> Result<Vec<u8>, Box<Status>> {
     let text = |field: &str| value.get(field).and_then(Value::as_str).unwrap_or_default();
-    let (group, version) = text("apiVersion").split_once('/').unwrap_or(("", text("apiVersion")));
+    let (group, version) = text("apiVersion")
+        .split_once('/')
+        .unwrap_or(("", text("apiVersion")));
     let kind = schema()
         .kind(group, version, text("kind"))
         .ok_or_else(|| Box::new(Status::internal("this kind has no protobuf form")))?;
-    let map = value.as_object().ok_or_else(|| Box::new(Status::internal("not an object")))?;
+    let map = value
+        .as_object()
+        .ok_or_else(|| Box::new(Status::internal("not an object")))?;
     protobuf::encode(kind, map).map_err(|error| internal(&error))
 }
 

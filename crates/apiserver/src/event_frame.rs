@@ -47,11 +47,20 @@ pub enum Framing {
 impl Framing {
     /// The framing of a negotiated format; YAML has none and is refused earlier.
     pub fn new(format: Format) -> Self {
-        if format == Format::Protobuf { Self::Protobuf } else { Self::Json }
+        if format == Format::Protobuf {
+            Self::Protobuf
+        } else {
+            Self::Json
+        }
     }
 
     /// An event about a stored object, without a tree in between.
-    pub fn stored(self, event: EventType, stored: &Stored, resource: &Resource) -> Result<Bytes, Box<Status>> {
+    pub fn stored(
+        self,
+        event: EventType,
+        stored: &Stored,
+        resource: &Resource,
+    ) -> Result<Bytes, Box<Status>> {
         match self {
             Self::Json => {
                 let mut out = Vec::with_capacity(stored.len() * 2 + 256);
@@ -86,7 +95,8 @@ impl Framing {
 
     /// The event with which a watch ends.
     pub fn error(self, status: &Status) -> Bytes {
-        self.value(EventType::Error, &Value::Object(status.to_value())).unwrap_or_default()
+        self.value(EventType::Error, &Value::Object(status.to_value()))
+            .unwrap_or_default()
     }
 }
 

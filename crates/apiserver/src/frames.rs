@@ -31,7 +31,10 @@ impl RecentFrames {
     /// The frame of `key`, if somebody has just made it.
     pub fn get(&self, key: &FrameKey) -> Option<Bytes> {
         let frames = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        frames.iter().find(|(known, _)| known == key).map(|(_, frame)| frame.clone())
+        frames
+            .iter()
+            .find(|(known, _)| known == key)
+            .map(|(_, frame)| frame.clone())
     }
 
     /// Keeps a frame for a moment.
@@ -43,7 +46,9 @@ impl RecentFrames {
             tokio::spawn(async move {
                 tokio::time::sleep(LIFETIME).await;
                 // A new list rather than an emptied one: the allocator wipes what is freed.
-                drop(std::mem::take(&mut *held.lock().unwrap_or_else(PoisonError::into_inner)));
+                drop(std::mem::take(
+                    &mut *held.lock().unwrap_or_else(PoisonError::into_inner),
+                ));
             });
         }
         if frames.len() == MOST {

@@ -21,25 +21,41 @@ pub(crate) async fn answer<B>(
     target: Target,
 ) -> Result<Response<Body>, Box<Status>> {
     let form = form(&request, &target, Shape::One)?;
-    if let Some(version) = request.query.get("resourceVersion").filter(|version| !version.is_empty()) {
+    if let Some(version) = request
+        .query
+        .get("resourceVersion")
+        .filter(|version| !version.is_empty())
+    {
         versions::wait_for(request.server, versions::parse(version, "resourceVersion")?).await?;
     }
     let stored = read(request.server, &target).await?;
     let body = form.stored(&stored)?;
-    Ok(respond::answer(StatusCode::OK, content_type(form.accepted.format), body))
+    Ok(respond::answer(
+        StatusCode::OK,
+        content_type(form.accepted.format),
+        body,
+    ))
 }
 
 /// The stored object that `target` names.
 async fn read(server: &ApiServer, target: &Target) -> Result<Stored, Box<Status>> {
     let store = &server.0.store;
-    let record = store.store().get(target.key().as_bytes()).await.map_err(|error| store_error(&error))?;
+    let record = store
+        .store()
+        .get(target.key().as_bytes())
+        .await
+        .map_err(|error| store_error(&error))?;
     let record = record.ok_or_else(|| not_found(target))?;
     Stored::open(store, &record)
 }
 
 /// 404 for the object that `target` names.
 pub(crate) fn not_found(target: &Target) -> Box<Status> {
-    Box::new(Status::not_found(target.resource.group, target.resource.plural, &target.name))
+    Box::new(Status::not_found(
+        target.resource.group,
+        target.resource.plural,
+        &target.name,
+    ))
 }
 
 /// The form in which this request's objects are written.
@@ -57,19 +73,28 @@ pub(crate) fn form<B>(request: &Admitted<'_, B>, target: &Target, shape: Shape) 
     let mut accepted = negotiate(request.header(&ACCEPT), shape, &go_kind)?;
     accepted.pretty = wants_pretty(request.query.get("pretty"), request.header(&USER_AGENT));
     let include = IncludeObject::parse(request.query.get("includeObject"))?;
-    Ok(Form { resource, accepted, include, now: jiff::Timestamp::now() })
+    Ok(Form {
+        resource,
+        accepted,
+        include,
+        now: jiff::Timestamp::now(),
+    })
 }
 
 /// What the store could not do, as the client is told.
 pub(crate) fn store_error(error: &StoreError) -> Box<Status> {
     Box::new(match error {
-        StoreError::Compacted { .. } => Status::expired("The resourceVersion for the provided list is too old."),
-        StoreError::FutureRevision { requested, current } => {
-            Status::version_too_large(*requested, *current)
+        StoreError::Compacted { .. } => {
+            Status::expired("The resourceVersion for the provided list is too old.")
         }
+        StoreError::FutureRevision { requested, current } => Status::version_too_large(*requested, *current),
         StoreError::Full => Status::insufficient_storage(&error.to_string()),
-        StoreError::Failed { .. } | StoreError::ShuttingDown => Status::service_unavailable(&error.to_string()),
-        StoreError::TooLarge { .. } => Status::unclassified(&format!("etcdserver: request is too large: {error}")),
+        StoreError::Failed { .. } | StoreError::ShuttingDown => {
+            Status::service_unavailable(&error.to_string())
+        }
+        StoreError::TooLarge { .. } => {
+            Status::unclassified(&format!("etcdserver: request is too large: {error}"))
+        }
         other => Status::internal(&other.to_string()),
     })
 }

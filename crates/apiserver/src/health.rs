@@ -16,9 +16,21 @@ struct Check {
 }
 
 const CHECKS: [Check; 3] = [
-    Check { name: "ping", for_liveness: true, problem: |_| None },
-    Check { name: "log", for_liveness: true, problem: |_| None },
-    Check { name: "storage", for_liveness: false, problem: storage_problem },
+    Check {
+        name: "ping",
+        for_liveness: true,
+        problem: |_| None,
+    },
+    Check {
+        name: "log",
+        for_liveness: true,
+        problem: |_| None,
+    },
+    Check {
+        name: "storage",
+        for_liveness: false,
+        problem: storage_problem,
+    },
 ];
 
 /// Why the store takes no writes.
@@ -56,7 +68,10 @@ fn one(server: &ApiServer, check: &Check) -> Response<Body> {
         None => respond::text(StatusCode::OK, "ok"),
         Some(problem) => {
             tracing::warn!(check = check.name, problem, "health check failed");
-            respond::text(StatusCode::INTERNAL_SERVER_ERROR, "internal server error: reason withheld\n")
+            respond::text(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal server error: reason withheld\n",
+            )
         }
     }
 }

@@ -136,7 +136,10 @@ impl<'a> Place<'a> {
         }
         *count += 1;
         drop(counts);
-        Some(Self { waiting, user: user.to_owned() })
+        Some(Self {
+            waiting,
+            user: user.to_owned(),
+        })
     }
 }
 

@@ -56,15 +56,22 @@ pub(crate) async fn answer<B>(
     };
     let mut response = respond::answer(StatusCode::OK, content_type(Format::Json), body);
     if gzip {
-        response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-        response.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+        response
+            .headers_mut()
+            .insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        response
+            .headers_mut()
+            .insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     }
     respond::add_warnings(&mut response, &warnings);
     Ok(response)
 }
 
 fn accepts_gzip(header: Option<&str>) -> bool {
-    header.unwrap_or_default().split(',').any(|coding| coding.split(';').next().unwrap_or_default().trim() == "gzip")
+    header
+        .unwrap_or_default()
+        .split(',')
+        .any(|coding| coding.split(';').next().unwrap_or_default().trim() == "gzip")
 }
 
 fn flowing(lister: Lister, start: Vec<u8>, gzip: Option<Gzip>, seat: Option<Seat>) -> Body {
@@ -101,7 +108,9 @@ async fn whole(lister: &mut Lister) -> Result<Response<Body>, Box<Status>> {
         lister.form.list_start(&mut text);
         lister.fill(&mut text, usize::MAX).await?;
         let parsed = json_text::parse(&text, &json_text::Limits::STORED);
-        let value: Value = parsed.map_err(|error| Box::new(Status::internal(&error.to_string())))?.value;
+        let value: Value = parsed
+            .map_err(|error| Box::new(Status::internal(&error.to_string())))?
+            .value;
         drop(text);
         encode(&value, accepted)?
     };
@@ -162,7 +171,11 @@ impl Lister {
     }
 
     async fn add_page(&mut self, out: &mut Vec<u8>) -> Result<(), Box<Status>> {
-        let wanted = if self.limit == 0 { PAGE_RECORDS } else { PAGE_RECORDS.min(self.limit - self.emitted + 1) };
+        let wanted = if self.limit == 0 {
+            PAGE_RECORDS
+        } else {
+            PAGE_RECORDS.min(self.limit - self.emitted + 1)
+        };
         let range = Range {
             prefix: self.prefix.clone(),
             start: self.start.clone(),
@@ -170,7 +183,14 @@ impl Lister {
             max_bytes: PAGE_BYTES,
             at: self.at,
         };
-        let page = self.server.0.store.store().range(range).await.map_err(|error| self.refusal(&error))?;
+        let page = self
+            .server
+            .0
+            .store
+            .store()
+            .range(range)
+            .await
+            .map_err(|error| self.refusal(&error))?;
         if self.at.is_none() {
             self.left = page.total;
         }
@@ -228,11 +248,18 @@ impl Lister {
 
     fn metadata(&self) -> ListMetadata {
         let resource_version = self.at.unwrap_or_default();
-        let mut metadata = ListMetadata { resource_version, ..ListMetadata::default() };
+        let mut metadata = ListMetadata {
+            resource_version,
+            ..ListMetadata::default()
+        };
         if let (true, Some(start)) = (self.more, &self.start) {
             let rest = String::from_utf8_lossy(&start[self.prefix.len()..]).into_owned();
             let left = self.left.filter(|_| self.selection.is_everything());
-            let token = ContinueToken { revision: Some(resource_version), start: rest, left };
+            let token = ContinueToken {
+                revision: Some(resource_version),
+                start: rest,
+                left,
+            };
             metadata.continue_token = token.encode();
             metadata.remaining = left;
         }
@@ -247,7 +274,8 @@ impl Lister {
 
     fn warnings(&self) -> Vec<String> {
         let plural = self.form.resource.plural;
-        let warning = |name: &String| format!("{plural} {name:?} is damaged in the store and is left out of the list");
+        let warning =
+            |name: &String| format!("{plural} {name:?} is damaged in the store and is left out of the list");
         self.unreadable.iter().map(warning).collect()
     }
 
@@ -255,7 +283,11 @@ impl Lister {
         let mut status = store_error(error);
         if let (StoreError::Compacted { .. }, Some(start)) = (error, &self.start) {
             let rest = String::from_utf8_lossy(&start[self.prefix.len()..]).into_owned();
-            let token = ContinueToken { revision: None, start: rest, left: None };
+            let token = ContinueToken {
+                revision: None,
+                start: rest,
+                left: None,
+            };
             status = Box::new(Status::expired_continue(&token.encode()));
         }
         status
@@ -280,7 +312,10 @@ struct From {
 
 /// Where a list begins: a token's place, a given version, or now.
 async fn start_of(server: &ApiServer, options: &ListOptions, prefix: &str) -> Result<From, Box<Status>> {
-    let version = options.resource_version.as_deref().filter(|version| *version != "0");
+    let version = options
+        .resource_version
+        .as_deref()
+        .filter(|version| *version != "0");
     if let Some(token) = &options.continue_token {
         if version.is_some() {
             let text = "specifying resource version is not allowed when using continue";
@@ -288,9 +323,19 @@ async fn start_of(server: &ApiServer, options: &ListOptions, prefix: &str) -> Re
         }
         let token = ContinueToken::decode(token)?;
         let key = format!("{prefix}{}", token.start);
-        return Ok(From { key: Some(key.into()), at: token.revision, left: token.left });
+        return Ok(From {
+            key: Some(key.into()),
+            at: token.revision,
+            left: token.left,
+        });
     }
-    let Some(version) = version else { return Ok(From { key: None, at: None, left: None }) };
+    let Some(version) = version else {
+        return Ok(From {
+            key: None,
+            at: None,
+            left: None,
+        });
+    };
     let revision = versions::parse_for_list(version)?;
     versions::wait_for(server, revision).await?;
     let exact = match options.version_match {
@@ -298,5 +343,9 @@ async fn start_of(server: &ApiServer, options: &ListOptions, prefix: &str) -> Re
         Some(VersionMatch::NotOlderThan) => false,
         None => options.limit > 0,
     };
-    Ok(From { key: None, at: exact.then_some(revision), left: None })
+    Ok(From {
+        key: None,
+        at: exact.then_some(revision),
+        left: None,
+    })
 }

@@ -65,7 +65,9 @@ pub(crate) struct Metrics {
 }
 
 fn durations() -> Histogram {
-    Histogram::new([0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0])
+    Histogram::new([
+        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0,
+    ])
 }
 
 impl Metrics {
@@ -94,26 +96,56 @@ impl Metrics {
         let help = "Time to answer a request, watches aside, in seconds.";
         registry.register("apiserver_request_duration_seconds", help, self.durations.clone());
         let help = "Requests that are being answered.";
-        registry.register("apiserver_current_inflight_requests", help, self.in_flight.clone());
+        registry.register(
+            "apiserver_current_inflight_requests",
+            help,
+            self.in_flight.clone(),
+        );
         let help = "Objects in the store, of all resources.";
         registry.register("apiserver_storage_objects", help, self.storage_objects.clone());
         let help = "Size of the store's file in bytes.";
         registry.register("apiserver_storage_size_bytes", help, self.storage_size.clone());
-        registry.register("apiserver_longrunning_requests", "Watches that are open.", self.watchers.clone());
+        registry.register(
+            "apiserver_longrunning_requests",
+            "Watches that are open.",
+            self.watchers.clone(),
+        );
         let help = "Reads that met a damaged record.";
-        registry.register("strongroom_storage_corrupt_records", help, self.unreadable.clone());
-        registry.register("process_resident_memory_bytes", "Resident memory in bytes.", self.resident.clone());
-        registry.register("process_cpu_seconds", "Processor time used, in seconds.", self.cpu.clone());
-        registry.register("process_open_fds", "Open file descriptors.", self.open_files.clone());
+        registry.register(
+            "strongroom_storage_corrupt_records",
+            help,
+            self.unreadable.clone(),
+        );
+        registry.register(
+            "process_resident_memory_bytes",
+            "Resident memory in bytes.",
+            self.resident.clone(),
+        );
+        registry.register(
+            "process_cpu_seconds",
+            "Processor time used, in seconds.",
+            self.cpu.clone(),
+        );
+        registry.register(
+            "process_open_fds",
+            "Open file descriptors.",
+            self.open_files.clone(),
+        );
         let build = Family::<BuildLabels, Gauge>::default();
-        build.get_or_create(&BuildLabels { version: env!("CARGO_PKG_VERSION") }).set(1);
+        build
+            .get_or_create(&BuildLabels {
+                version: env!("CARGO_PKG_VERSION"),
+            })
+            .set(1);
         registry.register("strongroom_build_info", "Which Strongroom this is.", build);
     }
 
     /// Begins to measure a request.
     pub fn start(&self, info: &RequestInfo) -> Measured<'_> {
         let row = find(&info.group, &info.version, &info.resource);
-        let subresource = row.and_then(|row| row.subresource(&info.subresource)).map_or("", |found| found.name);
+        let subresource = row
+            .and_then(|row| row.subresource(&info.subresource))
+            .map_or("", |found| found.name);
         let scope = match (info.is_resource, info.names_object, info.namespace.is_empty()) {
             (false, ..) => "",
             (true, true, _) => "resource",
@@ -127,9 +159,18 @@ impl Metrics {
             resource: row.map_or("", |row| row.plural),
         };
         let reads = matches!(info.verb, "get" | "list" | "watch" | "head" | "options");
-        let kind = KindLabels { request_kind: if reads { "readOnly" } else { "mutating" } };
+        let kind = KindLabels {
+            request_kind: if reads { "readOnly" } else { "mutating" },
+        };
         self.in_flight.get_or_create(&kind).inc();
-        Measured { metrics: self, started: Instant::now(), labels, subresource, scope, kind }
+        Measured {
+            metrics: self,
+            started: Instant::now(),
+            labels,
+            subresource,
+            scope,
+            kind,
+        }
     }
 }
 
@@ -172,7 +213,10 @@ impl Measured<'_> {
         self.metrics.requests.get_or_create(&labels).inc();
         if self.labels.verb != "WATCH" {
             let seconds = self.started.elapsed().as_secs_f64();
-            self.metrics.durations.get_or_create(&self.labels).observe(seconds);
+            self.metrics
+                .durations
+                .get_or_create(&self.labels)
+                .observe(seconds);
         }
     }
 }
@@ -192,11 +236,17 @@ pub(crate) fn answer(server: &ApiServer) -> Response<Body> {
     metrics.storage_objects.set(number(status.keys));
     metrics.storage_size.set(number(status.file_bytes));
     metrics.watchers.set(number(status.watchers as u64));
-    metrics.unreadable.inc_by(status.corrupt_records.saturating_sub(metrics.unreadable.get()));
+    metrics
+        .unreadable
+        .inc_by(status.corrupt_records.saturating_sub(metrics.unreadable.get()));
     read_process(metrics);
     let mut out = String::new();
     match text::encode(&mut out, &metrics.registry) {
-        Ok(()) => respond::answer(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", out.into_bytes()),
+        Ok(()) => respond::answer(
+            StatusCode::OK,
+            "text/plain; version=0.0.4; charset=utf-8",
+            out.into_bytes(),
+        ),
         Err(_) => respond::text(StatusCode::INTERNAL_SERVER_ERROR, "metrics cannot be written\n"),
     }
 }
@@ -206,12 +256,21 @@ fn read_process(metrics: &Metrics) {
     const PAGE: i64 = 4096;
     const TICKS_PER_SECOND: f64 = 100.0;
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    if let Some(pages) = statm.split(' ').nth(1).and_then(|pages| pages.parse::<i64>().ok()) {
+    if let Some(pages) = statm
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse::<i64>().ok())
+    {
         metrics.resident.set(pages * PAGE);
     }
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The command's name, in parentheses, may hold spaces: count fields behind it.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
     let ticks = |index: usize| fields.get(index).and_then(|text| text.parse::<f64>().ok());
     if let (Some(user), Some(system)) = (ticks(11), ticks(12)) {
         metrics.cpu.set((user + system) / TICKS_PER_SECOND);

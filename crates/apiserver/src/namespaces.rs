@@ -20,11 +20,18 @@ pub struct NamespacePhases(Mutex<HashMap<String, (Revision, NamespacePhase)>>);
 impl NamespacePhases {
     /// Forgets what is known of a namespace, after a commit showed that it is out of date.
     pub fn forget(&self, namespace: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(namespace);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(namespace);
     }
 
     fn known(&self, namespace: &str) -> Option<(Revision, NamespacePhase)> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(namespace).copied()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(namespace)
+            .copied()
     }
 
     fn remember(&self, namespace: &str, revision: Revision, phase: NamespacePhase) {
@@ -62,7 +69,10 @@ pub(crate) async fn admit(
         let status = status.with_causes(vec![cause]);
         return Err(Box::new(status));
     }
-    Ok(Condition { key: key(namespace), modified: revision })
+    Ok(Condition {
+        key: key(namespace),
+        modified: revision,
+    })
 }
 
 /// Storage key of a namespace.
@@ -72,7 +82,11 @@ pub(crate) fn key(namespace: &str) -> Bytes {
 
 async fn read(server: &ApiServer, namespace: &str) -> Result<(Revision, NamespacePhase), Box<Status>> {
     let store = &server.0.store;
-    let record = store.store().get(&key(namespace)).await.map_err(|error| store_error(&error))?;
+    let record = store
+        .store()
+        .get(&key(namespace))
+        .await
+        .map_err(|error| store_error(&error))?;
     let record = record.ok_or_else(|| Box::new(Status::not_found("", "namespaces", namespace)))?;
     let phase = namespace_phase(&Stored::open(store, &record)?.object(&NAMESPACES)?);
     server.0.namespaces.remember(namespace, record.modified, phase);

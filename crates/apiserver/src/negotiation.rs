@@ -61,7 +61,11 @@ fn clauses(accept: &str) -> Vec<Clause<'_>> {
                     parameters.push((name, value));
                 }
             }
-            Clause { media_type, parameters, quality }
+            Clause {
+                media_type,
+                parameters,
+                quality,
+            }
         })
         .filter(|clause| !clause.media_type.is_empty())
         .collect();
@@ -81,7 +85,11 @@ fn format_of(media_type: &str) -> Option<Format> {
 
 /// Chooses the form of an answer of `shape` about objects of Go type `go_kind` (such as `core.Secret`).
 pub fn negotiate(accept: Option<&str>, shape: Shape, go_kind: &str) -> Result<Accepted, Box<Status>> {
-    let plain = |format| Accepted { format, transform: Transform::None, pretty: false };
+    let plain = |format| Accepted {
+        format,
+        transform: Transform::None,
+        pretty: false,
+    };
     let accept = accept.unwrap_or("*/*");
     let clauses = clauses(accept);
     if clauses.is_empty() {
@@ -89,13 +97,19 @@ pub fn negotiate(accept: Option<&str>, shape: Shape, go_kind: &str) -> Result<Ac
     }
     let mut knows_media_type = false;
     for clause in &clauses {
-        let Some(format) = format_of(clause.media_type) else { continue };
+        let Some(format) = format_of(clause.media_type) else {
+            continue;
+        };
         knows_media_type = true;
         if let Some(transform) = transform_of(clause, format, shape, go_kind)? {
             if shape == Shape::Watch && format == Format::Yaml {
                 continue;
             }
-            return Ok(Accepted { format, transform, pretty: false });
+            return Ok(Accepted {
+                format,
+                transform,
+                pretty: false,
+            });
         }
     }
     Err(not_acceptable(knows_media_type, shape))
@@ -103,10 +117,21 @@ pub fn negotiate(accept: Option<&str>, shape: Shape, go_kind: &str) -> Result<Ac
 
 fn not_acceptable(knows_media_type: bool, shape: Shape) -> Box<Status> {
     Box::new(if knows_media_type {
-        let offered = if shape == Shape::Watch { STREAM_TYPES } else { MEDIA_TYPES };
-        Status::not_acceptable(&format!("only the following media types are accepted: {offered}"), false)
+        let offered = if shape == Shape::Watch {
+            STREAM_TYPES
+        } else {
+            MEDIA_TYPES
+        };
+        Status::not_acceptable(
+            &format!("only the following media types are accepted: {offered}"),
+            false,
+        )
     } else {
-        let streams = if shape == Shape::One { String::new() } else { format!(", {STREAM_TYPES}") };
+        let streams = if shape == Shape::One {
+            String::new()
+        } else {
+            format!(", {STREAM_TYPES}")
+        };
         let text = format!("406: Not Acceptable\n\nAvailable representations: {MEDIA_TYPES}{streams}");
         Status::not_acceptable(&text, true)
     })
@@ -120,7 +145,11 @@ fn transform_of(
     go_kind: &str,
 ) -> Result<Option<Transform>, Box<Status>> {
     let parameter = |name: &str| {
-        clause.parameters.iter().find(|(key, _)| *key == name).map_or("", |(_, value)| *value)
+        clause
+            .parameters
+            .iter()
+            .find(|(key, _)| *key == name)
+            .map_or("", |(_, value)| *value)
     };
     let kind = parameter("as");
     if kind.is_empty() {
@@ -146,7 +175,12 @@ fn transform_of(
 
 /// How a request's body is encoded; a missing Content-Type means JSON.
 pub fn body_format(content_type: Option<&str>) -> Result<Format, Box<Status>> {
-    let media_type = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    let media_type = content_type
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim();
     match media_type {
         "" | "application/json" => Ok(Format::Json),
         "application/yaml" => Ok(Format::Yaml),
@@ -163,7 +197,9 @@ pub fn wants_pretty(pretty: Option<&str>, user_agent: Option<&str>) -> bool {
         Some(value) => matches!(value, "1" | "true"),
         None => {
             let agent = user_agent.unwrap_or_default();
-            ["curl", "Wget", "Mozilla/5.0"].iter().any(|start| agent.starts_with(start))
+            ["curl", "Wget", "Mozilla/5.0"]
+                .iter()
+                .any(|start| agent.starts_with(start))
         }
     }
 }
@@ -189,14 +225,26 @@ mod tests {
         check("", One, Ok((Json, Transform::None)));
         check("*/*", One, Ok((Json, Transform::None)));
         check("application/yaml", One, Ok((Yaml, Transform::None)));
-        check("text/html,application/json;q=0.5,application/yaml;q=0.9", One, Ok((Yaml, Transform::None)));
-        check("application/vnd.kubernetes.protobuf,application/json", List, Ok((Protobuf, Transform::None)));
+        check(
+            "text/html,application/json;q=0.5,application/yaml;q=0.9",
+            One,
+            Ok((Yaml, Transform::None)),
+        );
+        check(
+            "application/vnd.kubernetes.protobuf,application/json",
+            List,
+            Ok((Protobuf, Transform::None)),
+        );
         check(
             "application/json;as=Table;v=v1;g=meta.k8s.io,application/json",
             List,
             Ok((Json, Transform::Table)),
         );
-        check("application/json;as=Table;v=v9;g=meta.k8s.io,application/json", One, Ok((Json, Transform::None)));
+        check(
+            "application/json;as=Table;v=v9;g=meta.k8s.io,application/json",
+            One,
+            Ok((Json, Transform::None)),
+        );
         check(
             "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io",
             One,
@@ -205,11 +253,25 @@ mod tests {
         check(
             "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io,application/json",
             One,
-            Err("you requested PartialObjectMetadataList, but the requested object is not a list (*core.Secret)"),
+            Err(
+                "you requested PartialObjectMetadataList, but the requested object is not a list (*core.Secret)",
+            ),
         );
-        check("text/html", One, Err("406: Not Acceptable\n\nAvailable representations: application/json, a"));
-        check("application/json;as=X;v=v1;g=meta.k8s.io", One, Err("only the following media types"));
-        check("application/yaml", Watch, Err("only the following media types are accepted: application/json;s"));
+        check(
+            "text/html",
+            One,
+            Err("406: Not Acceptable\n\nAvailable representations: application/json, a"),
+        );
+        check(
+            "application/json;as=X;v=v1;g=meta.k8s.io",
+            One,
+            Err("only the following media types"),
+        );
+        check(
+            "application/yaml",
+            Watch,
+            Err("only the following media types are accepted: application/json;s"),
+        );
     }
 
     #[test]

@@ -51,7 +51,11 @@ where
     let (parts, body) = request.into_parts();
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let info = RequestInfo::new(&parts.method, parts.uri.path(), &query);
-    let accept = parts.headers.get(ACCEPT).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let accept = parts
+        .headers
+        .get(ACCEPT)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
     let measured = server.0.metrics.start(&info);
     let deadline = server.0.limits.request_timeout;
 
@@ -61,12 +65,23 @@ where
         let seat = take_seat(server, &user, &info).await?;
         let headers = parts.headers;
         let method = parts.method;
-        let request = Admitted { server, info: &info, query: &query, headers, method, body, seat, upgrade };
+        let request = Admitted {
+            server,
+            info: &info,
+            query: &query,
+            headers,
+            method,
+            body,
+            seat,
+            upgrade,
+        };
         routes::dispatch(request).await
     };
     let outcome = match tokio::time::timeout(deadline, stages).await {
         Ok(outcome) => outcome,
-        Err(_) => Err(Box::new(Status::timeout("request did not complete within the allotted timeout"))),
+        Err(_) => Err(Box::new(Status::timeout(
+            "request did not complete within the allotted timeout",
+        ))),
     };
     let mut response = outcome.unwrap_or_else(|status| respond::status(&status, accept.as_deref()));
     if let Ok(id) = HeaderValue::from_str(&crate::random::uuid()) {
@@ -82,7 +97,10 @@ fn authenticate(peer: &Peer, headers: &HeaderMap) -> Result<Identity, Box<Status
     if let Some(identity) = &peer.certificate {
         return Ok(identity.clone());
     }
-    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let header = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
     if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.starts_with(' ') {
         return Err(Box::new(Status::unauthorized()));
@@ -117,7 +135,12 @@ fn authorize(
         Decision::NoOpinion { reason } | Decision::Deny { reason } => reason,
     };
     let message = forbidden_message(&attributes, &reason);
-    Err(Box::new(Status::forbidden_with(&info.group, &info.resource, &info.name, &message)))
+    Err(Box::new(Status::forbidden_with(
+        &info.group,
+        &info.resource,
+        &info.name,
+        &message,
+    )))
 }
 
 /// Health, metrics and discovery need no seat: they must answer when all are taken.
@@ -139,7 +162,20 @@ async fn take_seat(
 
 /// The manager that managed fields name when a request does not: the start of its User-Agent (api-conventions §7).
 pub(crate) fn default_manager(headers: &HeaderMap) -> String {
-    let agent = headers.get(USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let manager: String = agent.split('/').next().unwrap_or_default().chars().take(128).collect();
-    if manager.is_empty() { "unknown".to_owned() } else { manager }
+    let agent = headers
+        .get(USER_AGENT)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let manager: String = agent
+        .split('/')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(128)
+        .collect();
+    if manager.is_empty() {
+        "unknown".to_owned()
+    } else {
+        manager
+    }
 }

@@ -33,5 +33,8 @@ pub fn uuid() -> String {
 /// Five random letters for `generateName`.
 pub fn name_suffix() -> String {
     let bytes: [u8; SUFFIX_LENGTH] = bytes();
-    bytes.iter().map(|byte| char::from(SUFFIX_LETTERS[usize::from(*byte) % SUFFIX_LETTERS.len()])).collect()
+    bytes
+        .iter()
+        .map(|byte| char::from(SUFFIX_LETTERS[usize::from(*byte) % SUFFIX_LETTERS.len()]))
+        .collect()
 }

@@ -38,9 +38,15 @@ impl RequestInfo {
     pub fn new(method: &Method, path: &str, query: &Query) -> Self {
         let path = percent_decode(path, false);
         let verb = method_verb(method);
-        let mut info = Self { verb, path, ..Self::default() };
+        let mut info = Self {
+            verb,
+            path,
+            ..Self::default()
+        };
         let path = info.path.clone();
-        let Some(rest) = info.read_group_version(&path) else { return info };
+        let Some(rest) = info.read_group_version(&path) else {
+            return info;
+        };
         info.read_resource(rest, method, query);
         info
     }
@@ -98,7 +104,9 @@ impl RequestInfo {
     }
 
     fn read_selected_name(&mut self, query: &Query) {
-        let Some(text) = query.get("fieldSelector") else { return };
+        let Some(text) = query.get("fieldSelector") else {
+            return;
+        };
         let selector = FieldSelector::parse(text).ok();
         if let Some(name) = selector.as_ref().and_then(only_name)
             && strongroom_resources::names::path_segment(name).is_empty()
@@ -134,7 +142,13 @@ mod tests {
     fn check(method: Method, url: &str, expect: &str) {
         let (path, query) = url.split_once('?').unwrap_or((url, ""));
         let info = RequestInfo::new(&method, path, &Query::parse(query));
-        let dash = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+        let dash = |text: &str| {
+            if text.is_empty() {
+                "-".to_owned()
+            } else {
+                text.to_owned()
+            }
+        };
         let got = if info.is_resource {
             format!(
                 "{} {}/{} {} {} {} {}",
@@ -159,20 +173,44 @@ mod tests {
         get("/api/v1/namespaces/a/secrets/b/", "get /v1 a secrets b -");
         get("/api/v1/namespaces/a/secrets/b?watch=1", "get /v1 a secrets b -");
         get("/api/v1/namespaces/a/secrets?watch=1", "watch /v1 a secrets - -");
-        get("/api/v1/namespaces/a/secrets?watch=false", "list /v1 a secrets - -");
-        get("/api/v1/secrets?fieldSelector=metadata.name%3Db", "list /v1 - secrets b -");
+        get(
+            "/api/v1/namespaces/a/secrets?watch=false",
+            "list /v1 a secrets - -",
+        );
+        get(
+            "/api/v1/secrets?fieldSelector=metadata.name%3Db",
+            "list /v1 - secrets b -",
+        );
         get("/api/v1/watch/namespaces/a/secrets/b", "watch /v1 a secrets b -");
         get("/api/v1/watch/secrets", "watch /v1 - secrets - -");
         get("/api/v1/namespaces/a", "get /v1 a namespaces a -");
         get("/api/v1/namespaces/a/status", "get /v1 a namespaces a status");
         get("/api/v1/namespaces", "list /v1 - namespaces - -");
-        get("/apis/coordination.k8s.io/v1/namespaces/a/leases/b", "get coordination.k8s.io/v1 a leases b -");
-        get("/apis/coordination.k8s.io/v1", "path /apis/coordination.k8s.io/v1");
+        get(
+            "/apis/coordination.k8s.io/v1/namespaces/a/leases/b",
+            "get coordination.k8s.io/v1 a leases b -",
+        );
+        get(
+            "/apis/coordination.k8s.io/v1",
+            "path /apis/coordination.k8s.io/v1",
+        );
         get("/api/v1", "path /api/v1");
         get("//api/v1/secrets", "path //api/v1/secrets");
         get("/healthz", "path /healthz");
-        check(Method::DELETE, "/api/v1/namespaces/a/secrets", "deletecollection /v1 a secrets - -");
-        check(Method::POST, "/api/v1/namespaces/a/secrets", "create /v1 a secrets - -");
-        check(Method::PUT, "/api/v1/namespaces/a/finalize", "update /v1 a namespaces a finalize");
+        check(
+            Method::DELETE,
+            "/api/v1/namespaces/a/secrets",
+            "deletecollection /v1 a secrets - -",
+        );
+        check(
+            Method::POST,
+            "/api/v1/namespaces/a/secrets",
+            "create /v1 a secrets - -",
+        );
+        check(
+            Method::PUT,
+            "/api/v1/namespaces/a/finalize",
+            "update /v1 a namespaces a finalize",
+        );
     }
 }

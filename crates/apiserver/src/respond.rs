@@ -28,7 +28,10 @@ pub fn answer(code: StatusCode, content_type: &'static str, body: impl Into<Body
 pub fn text(code: StatusCode, body: impl Into<String>) -> Response<Body> {
     let mut response = answer(code, "text/plain; charset=utf-8", Bytes::from(body.into()));
     let headers = response.headers_mut();
-    headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
+    headers.insert(
+        HeaderName::from_static("x-content-type-options"),
+        HeaderValue::from_static("nosniff"),
+    );
     response
 }
 
@@ -39,15 +42,24 @@ pub fn page_not_found() -> Response<Body> {
 
 /// A `Status` as an answer, in the format that the client's Accept header names first.
 pub fn status(status: &Status, accept: Option<&str>) -> Response<Body> {
-    let accepted = Accepted { format: status_format(accept), transform: Transform::None, pretty: false };
+    let accepted = Accepted {
+        format: status_format(accept),
+        transform: Transform::None,
+        pretty: false,
+    };
     let (format, body) = match encode(&Value::Object(status.to_value()), accepted) {
         Ok(body) => (accepted.format, body),
-        Err(_) => (Format::Json, br#"{"kind":"Status","apiVersion":"v1","status":"Failure","code":500}"#.to_vec()),
+        Err(_) => (
+            Format::Json,
+            br#"{"kind":"Status","apiVersion":"v1","status":"Failure","code":500}"#.to_vec(),
+        ),
     };
     let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = answer(code, content_type(format), body);
     if let Some(seconds) = status.retry_after() {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+        response
+            .headers_mut()
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     response
 }

@@ -39,7 +39,9 @@ where
     if !request.info.is_resource {
         return path(&request);
     }
-    let Some(target) = target(&request)? else { return Ok(respond::page_not_found()) };
+    let Some(target) = target(&request)? else {
+        return Ok(respond::page_not_found());
+    };
     match request.info.verb {
         "get" => get::answer(request, target).await,
         "list" => list::answer(request, target).await,
@@ -84,16 +86,33 @@ fn target<B>(request: &Admitted<'_, B>) -> Result<Option<Target>, Box<Status>> {
         return Err(not_found());
     }
     // `/namespaces/a` is about the namespace itself, which lives in none.
-    let namespace = if resource.namespaced { info.namespace.clone() } else { String::new() };
+    let namespace = if resource.namespaced {
+        info.namespace.clone()
+    } else {
+        String::new()
+    };
     if !resource.namespaced && !info.namespace.is_empty() && info.resource != "namespaces" {
         return Err(not_found());
     }
-    let name = if info.names_object { info.name.clone() } else { String::new() };
+    let name = if info.names_object {
+        info.name.clone()
+    } else {
+        String::new()
+    };
     let across_namespaces = resource.namespaced && namespace.is_empty();
     if across_namespaces && !matches!(info.verb, "list" | "watch") {
-        return Err(if info.verb == "get" { not_found() } else { method_not_allowed() });
+        return Err(if info.verb == "get" {
+            not_found()
+        } else {
+            method_not_allowed()
+        });
     }
-    let target = Target { resource, namespace, name, subresource: info.subresource.clone() };
+    let target = Target {
+        resource,
+        namespace,
+        name,
+        subresource: info.subresource.clone(),
+    };
     check_verb(&target, info.verb, not_found)?;
     Ok(Some(target))
 }
@@ -108,9 +127,18 @@ fn check_verb(target: &Target, verb: &str, not_found: impl Fn() -> Box<Status>) 
         };
         right_place && target.resource.allows(verb)
     } else {
-        target.resource.subresource(&target.subresource).ok_or_else(not_found)?.verbs.contains(&verb)
+        target
+            .resource
+            .subresource(&target.subresource)
+            .ok_or_else(not_found)?
+            .verbs
+            .contains(&verb)
     };
-    if allowed { Ok(()) } else { Err(method_not_allowed()) }
+    if allowed {
+        Ok(())
+    } else {
+        Err(method_not_allowed())
+    }
 }
 
 fn method_not_allowed() -> Box<Status> {

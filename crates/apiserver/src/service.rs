@@ -24,7 +24,12 @@ pub struct InProcess {
 impl ApiServer {
     /// A service that calls this server as `identity`.
     pub fn service(&self, identity: Identity) -> InProcess {
-        InProcess { server: self.clone(), peer: Peer { certificate: Some(identity) } }
+        InProcess {
+            server: self.clone(),
+            peer: Peer {
+                certificate: Some(identity),
+            },
+        }
     }
 }
 

@@ -18,9 +18,14 @@ impl Stored {
         let opened = store.open(record).map_err(|error| {
             let key = String::from_utf8_lossy(&record.key);
             tracing::error!(%key, %error, "a stored object cannot be read");
-            Box::new(Status::internal(&format!("unable to read the stored object {key}: {error}")))
+            Box::new(Status::internal(&format!(
+                "unable to read the stored object {key}: {error}"
+            )))
         })?;
-        Ok(Self { opened, modified: record.modified })
+        Ok(Self {
+            opened,
+            modified: record.modified,
+        })
     }
 
     /// The same object as of another revision: deletions show the last state at the deletion's revision.
@@ -34,14 +39,15 @@ impl Stored {
         self.opened.plaintext.len()
     }
 
-
     /// Whether the object should be written again because its sealing is out of date.
     pub fn is_stale(&self) -> bool {
         self.opened.stale
     }
 
     fn raw(&self) -> Result<&[u8], Box<Status>> {
-        protobuf::open_envelope(&self.opened.plaintext).map(|envelope| envelope.raw).map_err(|error| broken(&error))
+        protobuf::open_envelope(&self.opened.plaintext)
+            .map(|envelope| envelope.raw)
+            .map_err(|error| broken(&error))
     }
 
     fn is_json(&self) -> bool {
@@ -51,7 +57,10 @@ impl Stored {
     /// The object in its served version.
     pub fn object(&self, resource: &Resource) -> Result<Object, Box<Status>> {
         let map = if self.is_json() {
-            match json::parse(&self.opened.plaintext, &Limits::STORED).map_err(|error| broken(&error))?.value {
+            match json::parse(&self.opened.plaintext, &Limits::STORED)
+                .map_err(|error| broken(&error))?
+                .value
+            {
                 Value::Object(map) => map,
                 _ => return Err(broken(&"not an object")),
             }
@@ -68,7 +77,12 @@ impl Stored {
     }
 
     /// The object as JSON text; only for resources that are stored as they are served.
-    pub fn write_json(&self, resource: &Resource, with_kind: bool, out: &mut Vec<u8>) -> Result<(), Box<Status>> {
+    pub fn write_json(
+        &self,
+        resource: &Resource,
+        with_kind: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Box<Status>> {
         if self.is_json() {
             let mut value: Map = self.object(resource)?.to_value();
             if !with_kind {
@@ -79,8 +93,14 @@ impl Stored {
             return Ok(());
         }
         let kind = with_kind.then_some((resource.storage.api_version, resource.storage.kind));
-        protobuf::transcode_json(resource.stored_type(), self.raw()?, kind, Some(self.modified), out)
-            .map_err(|error| broken(&error))
+        protobuf::transcode_json(
+            resource.stored_type(),
+            self.raw()?,
+            kind,
+            Some(self.modified),
+            out,
+        )
+        .map_err(|error| broken(&error))
     }
 
     /// The object's bare protobuf message; only for resources that are stored as they are served.
@@ -99,7 +119,12 @@ impl Stored {
         let mut raw = Vec::with_capacity(self.len() + 32);
         self.write_protobuf(resource, &mut raw)?;
         let mut out = Vec::with_capacity(raw.len() + 64);
-        protobuf::write_envelope(resource.storage.api_version, resource.storage.kind, &raw, &mut out);
+        protobuf::write_envelope(
+            resource.storage.api_version,
+            resource.storage.kind,
+            &raw,
+            &mut out,
+        );
         Ok(out)
     }
 }
@@ -110,7 +135,12 @@ pub fn to_stored_bytes(resource: &Resource, object: Object) -> Result<Vec<u8>, B
     object.metadata.resource_version.clear();
     let raw = protobuf::encode(resource.stored_type(), &object.to_value()).map_err(|error| broken(&error))?;
     let mut bytes = Vec::with_capacity(raw.len() + 32);
-    protobuf::write_envelope(resource.storage.api_version, resource.storage.kind, &raw, &mut bytes);
+    protobuf::write_envelope(
+        resource.storage.api_version,
+        resource.storage.kind,
+        &raw,
+        &mut bytes,
+    );
     Ok(bytes)
 }
 

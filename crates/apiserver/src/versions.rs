@@ -14,8 +14,11 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// Parses the `resourceVersion` of a GET or watch.
 pub(crate) fn parse(text: &str, field: &str) -> Result<Revision, Box<Status>> {
-    parse_version(text)
-        .map_err(|problem| Box::new(Status::unclassified(&format!("{field}: Invalid value: {text:?}: {problem}"))))
+    parse_version(text).map_err(|problem| {
+        Box::new(Status::unclassified(&format!(
+            "{field}: Invalid value: {text:?}: {problem}"
+        )))
+    })
 }
 
 /// Parses the `resourceVersion` of a list.

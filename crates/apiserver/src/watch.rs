@@ -54,7 +54,11 @@ pub(crate) async fn answer<B>(
         let frame = watching.next_frame().await?;
         Some((Ok::<_, BrokenOff>(frame), watching))
     });
-    Ok(respond::answer(StatusCode::OK, content_type, Body::flowing(frames)))
+    Ok(respond::answer(
+        StatusCode::OK,
+        content_type,
+        Body::flowing(frames),
+    ))
 }
 
 /// The deprecated `/watch/` paths mean `watch=true`.
@@ -111,7 +115,9 @@ impl Watching {
         let resource = target.resource;
         let selection = Selection::new(resource, options.label_selector, options.field_selector)?;
         let only_key = only_key(target, &selection);
-        let prefix = only_key.clone().unwrap_or_else(|| resource.prefix(&target.namespace).into());
+        let prefix = only_key
+            .clone()
+            .unwrap_or_else(|| resource.prefix(&target.namespace).into());
         let store = server.0.store.store();
         let mut pending = VecDeque::new();
         let mut finished = false;
@@ -119,7 +125,15 @@ impl Watching {
         let (initial, after) = match from {
             From::State { announce_end } => {
                 let revision = store.revision();
-                (Some(Initial { prefix: prefix.clone(), start: None, revision, announce_end }), revision)
+                (
+                    Some(Initial {
+                        prefix: prefix.clone(),
+                        start: None,
+                        revision,
+                        announce_end,
+                    }),
+                    revision,
+                )
             }
             From::After(revision) => (None, revision),
         };
@@ -166,7 +180,11 @@ impl Watching {
                 self.add_initial_page().await;
                 continue;
             }
-            let wake = if self.bookmarks { self.next_bookmark.min(self.deadline) } else { self.deadline };
+            let wake = if self.bookmarks {
+                self.next_bookmark.min(self.deadline)
+            } else {
+                self.deadline
+            };
             tokio::select! {
                 biased;
                 batch = self.source.next() => self.add_batch(batch),
@@ -182,7 +200,11 @@ impl Watching {
             return;
         }
         let before_end = self.deadline - BOOKMARK_BEFORE_END;
-        self.next_bookmark = if now >= before_end { self.deadline } else { before_end.min(now + BOOKMARK_EVERY) };
+        self.next_bookmark = if now >= before_end {
+            self.deadline
+        } else {
+            before_end.min(now + BOOKMARK_EVERY)
+        };
         self.add_bookmark(self.source.progress(), false);
     }
 
@@ -241,7 +263,9 @@ impl Watching {
 
     // An object of the present state that cannot be read is left out, as in a list.
     fn add_present(&mut self, record: &Record) {
-        let Ok(stored) = Stored::open(&self.server.0.store, record) else { return };
+        let Ok(stored) = Stored::open(&self.server.0.store, record) else {
+            return;
+        };
         match self.selects(&stored) {
             Ok(false) => {}
             Ok(true) => {
@@ -256,7 +280,9 @@ impl Watching {
         if self.selection.is_everything() {
             return Ok(true);
         }
-        Ok(self.selection.selects(self.form.resource, &stored.object(self.form.resource)?))
+        Ok(self
+            .selection
+            .selects(self.form.resource, &stored.object(self.form.resource)?))
     }
 
     fn add_batch(&mut self, batch: Result<Vec<Arc<Event>>, WatchError>) {
@@ -284,13 +310,21 @@ impl Watching {
             return self.add_unselected(event);
         }
         let store = &self.server.0.store;
-        let previous = event.previous.as_ref().map(|record| Stored::open(store, record)).transpose()?;
-        let was_selected = previous.as_ref().map_or(Ok(false), |previous| self.selects(previous))?;
+        let previous = event
+            .previous
+            .as_ref()
+            .map(|record| Stored::open(store, record))
+            .transpose()?;
+        let was_selected = previous
+            .as_ref()
+            .map_or(Ok(false), |previous| self.selects(previous))?;
         let current = match &event.change {
             Change::Put(record) => Some(Stored::open(store, record)?),
             Change::Delete => None,
         };
-        let is_selected = current.as_ref().map_or(Ok(false), |current| self.selects(current))?;
+        let is_selected = current
+            .as_ref()
+            .map_or(Ok(false), |current| self.selects(current))?;
         let frame = match (was_selected, is_selected, previous, current) {
             (true, true, _, Some(current)) => self.frame(EventType::Modified, &current),
             (false, true, _, Some(current)) => self.frame(EventType::Added, &current),
@@ -315,13 +349,17 @@ impl Watching {
         let store = &self.server.0.store;
         let frame = match (&event.change, &event.previous) {
             (Change::Put(record), _) => {
-                let event_type =
-                    if record.created == record.modified { EventType::Added } else { EventType::Modified };
+                let event_type = if record.created == record.modified {
+                    EventType::Added
+                } else {
+                    EventType::Modified
+                };
                 self.frame(event_type, &Stored::open(store, record)?)
             }
-            (Change::Delete, Some(previous)) => {
-                self.frame(EventType::Deleted, &Stored::open(store, previous)?.at(event.revision))
-            }
+            (Change::Delete, Some(previous)) => self.frame(
+                EventType::Deleted,
+                &Stored::open(store, previous)?.at(event.revision),
+            ),
             // Nothing is known of what was deleted: its record was damaged.
             (Change::Delete, None) => return Ok(()),
         };
@@ -336,7 +374,9 @@ impl Watching {
         if self.form.accepted.transform == Transform::None && self.form.resource.strategy.stored_as_served() {
             return self.framing.stored(event_type, stored, self.form.resource);
         }
-        let object = self.form.event_json(&stored.object(self.form.resource)?, self.first);
+        let object = self
+            .form
+            .event_json(&stored.object(self.form.resource)?, self.first);
         self.framing.value(event_type, &object)
     }
 }

@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::{SinkExt as _, StreamExt as _};
 use http::header::{
-    CONNECTION, HeaderMap, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL, UPGRADE,
+    CONNECTION, HeaderMap, HeaderValue, ORIGIN, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_PROTOCOL, UPGRADE,
 };
 use http::{Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
@@ -28,13 +29,20 @@ const MAX_INCOMING: usize = 64 * 1024;
 /// A handshake that the client has begun.
 pub(crate) enum Handshake {
     /// The connection becomes a websocket.
-    Accepted { upgrade: OnUpgrade, accept: String, protocol: Option<String> },
+    Accepted {
+        upgrade: OnUpgrade,
+        accept: String,
+        protocol: Option<String>,
+    },
     /// Browsers must say where they come from; what does not is refused with an empty 403.
     NoOrigin,
 }
 
 /// The handshake in `headers`; `None` where the client asked for none.
-pub(crate) fn handshake(headers: &HeaderMap, upgrade: Option<OnUpgrade>) -> Result<Option<Handshake>, Box<Status>> {
+pub(crate) fn handshake(
+    headers: &HeaderMap,
+    upgrade: Option<OnUpgrade>,
+) -> Result<Option<Handshake>, Box<Status>> {
     let text = |name: &http::HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
     let asks = text(&UPGRADE).is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
         && text(&CONNECTION).is_some_and(|connection| connection.to_ascii_lowercase().contains("upgrade"));
@@ -45,18 +53,31 @@ pub(crate) fn handshake(headers: &HeaderMap, upgrade: Option<OnUpgrade>) -> Resu
         return Ok(Some(Handshake::NoOrigin));
     }
     let (Some(key), Some(upgrade)) = (text(&SEC_WEBSOCKET_KEY), upgrade) else {
-        return Err(Box::new(Status::bad_request("the websocket handshake has no Sec-WebSocket-Key")));
+        return Err(Box::new(Status::bad_request(
+            "the websocket handshake has no Sec-WebSocket-Key",
+        )));
     };
     let accept = STANDARD.encode(Sha1::digest(format!("{key}{ACCEPT_SUFFIX}")));
-    let protocol = text(&SEC_WEBSOCKET_PROTOCOL).and_then(|all| all.split(',').next()).map(|one| one.trim().to_owned());
-    Ok(Some(Handshake::Accepted { upgrade, accept, protocol }))
+    let protocol = text(&SEC_WEBSOCKET_PROTOCOL)
+        .and_then(|all| all.split(',').next())
+        .map(|one| one.trim().to_owned());
+    Ok(Some(Handshake::Accepted {
+        upgrade,
+        accept,
+        protocol,
+    }))
 }
 
 impl Handshake {
     /// Answers the handshake; the watch goes on over the upgraded connection.
     pub(crate) fn serve(self, watching: Watching) -> Response<Body> {
         let mut response = Response::new(Body::empty());
-        let Self::Accepted { upgrade, accept, protocol } = self else {
+        let Self::Accepted {
+            upgrade,
+            accept,
+            protocol,
+        } = self
+        else {
             *response.status_mut() = StatusCode::FORBIDDEN;
             return response;
         };
@@ -79,7 +100,10 @@ impl Handshake {
     }
 }
 
-async fn run(upgrade: OnUpgrade, mut watching: Watching) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+async fn run(
+    upgrade: OnUpgrade,
+    mut watching: Watching,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let connection = TokioIo::new(upgrade.await?);
     let mut config = WebSocketConfig::default();
     config.max_message_size = Some(MAX_INCOMING);

@@ -44,9 +44,17 @@ where
     let mut decoded = decode(target.resource, &body, format, options.field_validation)?;
     drop(body);
     agree_with_url(&mut decoded.object, &target.namespace, None)?;
-    let new = New { object: decoded.object, tracking: Tracking::Update };
+    let new = New {
+        object: decoded.object,
+        tracking: Tracking::Update,
+    };
     let created = create_object(server, &target, new, context, options.dry_run).await?;
-    respond_with(&form, StatusCode::CREATED, &created.object, [decoded.warnings, created.warnings])
+    respond_with(
+        &form,
+        StatusCode::CREATED,
+        &created.object,
+        [decoded.warnings, created.warnings],
+    )
 }
 
 /// Answers PUT.
@@ -66,11 +74,24 @@ where
     let wanted = decoded.object;
     let desire = |live: Option<&Object>| {
         check_uid(&target, live, &wanted)?;
-        Ok(Desired { object: wanted.clone(), tracking: Tracking::Update, warnings: Vec::new() })
+        Ok(Desired {
+            object: wanted.clone(),
+            tracking: Tracking::Update,
+            warnings: Vec::new(),
+        })
     };
-    let missing = if target.resource.create_on_update { Missing::Create } else { Missing::NotFound };
+    let missing = if target.resource.create_on_update {
+        Missing::Create
+    } else {
+        Missing::NotFound
+    };
     let written = replace(server, &target, &context, options.dry_run, missing, desire).await?;
-    respond_with(&form, written.code, &written.object, [decoded.warnings, written.warnings])
+    respond_with(
+        &form,
+        written.code,
+        &written.object,
+        [decoded.warnings, written.warnings],
+    )
 }
 
 /// Answers PATCH.
@@ -84,7 +105,11 @@ where
         .ok_or_else(|| Box::new(Status::unsupported_media_type_here()))?;
     let form = form(&request, &target, Shape::One)?;
     let is_apply = patch_type == PatchType::Apply;
-    let operation = if is_apply { Operation::Apply } else { Operation::Patch };
+    let operation = if is_apply {
+        Operation::Apply
+    } else {
+        Operation::Patch
+    };
     let options = WriteOptions::parse(request.query, operation)?;
     let context = context(&request, &options);
     let server = request.server;
@@ -94,12 +119,29 @@ where
     let desire = |live: Option<&Object>| {
         let mut patched = patch.apply(target.resource, &target.subresource, live, &options, &context)?;
         agree_with_url(&mut patched.object, &target.namespace, Some(&target.name))?;
-        let tracking = if is_apply { Tracking::Applied } else { Tracking::Update };
-        Ok(Desired { object: patched.object, tracking, warnings: patched.warnings })
+        let tracking = if is_apply {
+            Tracking::Applied
+        } else {
+            Tracking::Update
+        };
+        Ok(Desired {
+            object: patched.object,
+            tracking,
+            warnings: patched.warnings,
+        })
     };
-    let missing = if is_apply { Missing::Create } else { Missing::NotFound };
+    let missing = if is_apply {
+        Missing::Create
+    } else {
+        Missing::NotFound
+    };
     let written = replace(server, &target, &context, options.dry_run, missing, desire).await?;
-    respond_with(&form, written.code, &written.object, [written.warnings, Vec::new()])
+    respond_with(
+        &form,
+        written.code,
+        &written.object,
+        [written.warnings, Vec::new()],
+    )
 }
 
 /// What a PUT or PATCH wants of the stored object.
@@ -134,22 +176,46 @@ async fn replace(
 ) -> Result<Written, Box<Status>> {
     let key = bytes::Bytes::from(target.key());
     for _ in 0..CONFLICT_TRIES {
-        let record = server.0.store.store().get(&key).await.map_err(|error| store_error(&error))?;
+        let record = server
+            .0
+            .store
+            .store()
+            .get(&key)
+            .await
+            .map_err(|error| store_error(&error))?;
         let Some(record) = record else {
             if missing == Missing::NotFound || !target.subresource.is_empty() {
                 return Err(not_found(target));
             }
-            let Desired { object, tracking, warnings } = desire(None)?;
+            let Desired {
+                object,
+                tracking,
+                warnings,
+            } = desire(None)?;
             check_absent_uid(&object)?;
             let new = New { object, tracking };
             let created = create_object(server, target, new, context.clone(), dry_run).await?;
             let warnings = [warnings, created.warnings].concat();
-            return Ok(Written { object: created.object, warnings, code: StatusCode::CREATED });
+            return Ok(Written {
+                object: created.object,
+                warnings,
+                code: StatusCode::CREATED,
+            });
         };
         let stored = Stored::open(&server.0.store, &record)?;
         let old = stored.object(target.resource)?;
-        let Desired { object: new, tracking, warnings } = desire(Some(&old))?;
-        let update = Update { resource: target.resource, subresource: &target.subresource, old: &old, new, tracking };
+        let Desired {
+            object: new,
+            tracking,
+            warnings,
+        } = desire(Some(&old))?;
+        let update = Update {
+            resource: target.resource,
+            subresource: &target.subresource,
+            old: &old,
+            new,
+            tracking,
+        };
         let mut change = plan_update(update, context)?;
         change.warnings.splice(0..0, warnings);
         // An object whose sealing is out of date is written again even when nothing else changes.
@@ -157,7 +223,11 @@ async fn replace(
             change.outcome = Outcome::Write;
         }
         if dry_run || change.outcome == Outcome::Unchanged {
-            return Ok(Written { object: change.object, warnings: change.warnings, code: StatusCode::OK });
+            return Ok(Written {
+                object: change.object,
+                warnings: change.warnings,
+                code: StatusCode::OK,
+            });
         }
         if let Some(written) = commit_change(server, target, &key, record.modified, change).await? {
             return Ok(written);
@@ -174,7 +244,11 @@ async fn commit_change(
     modified: Revision,
     change: Change,
 ) -> Result<Option<Written>, Box<Status>> {
-    let Change { mut object, outcome, warnings } = change;
+    let Change {
+        mut object,
+        outcome,
+        warnings,
+    } = change;
     let transaction = match outcome {
         Outcome::Remove => Transaction::remove(key.clone(), modified),
         Outcome::Write | Outcome::Unchanged => {
@@ -182,13 +256,25 @@ async fn commit_change(
             Transaction::replace(key.clone(), seal(server, key, &bytes)?, modified)
         }
     };
-    let committed = server.0.store.store().commit(transaction).await.map_err(|error| store_error(&error))?;
-    let Committed::Applied { revision } = committed else { return Ok(None) };
+    let committed = server
+        .0
+        .store
+        .store()
+        .commit(transaction)
+        .await
+        .map_err(|error| store_error(&error))?;
+    let Committed::Applied { revision } = committed else {
+        return Ok(None);
+    };
     // The write that removes the last finalizer answers with the version before (api-conventions §9).
     if outcome != Outcome::Remove {
         object.metadata.resource_version = revision.to_string();
     }
-    Ok(Some(Written { object, warnings, code: StatusCode::OK }))
+    Ok(Some(Written {
+        object,
+        warnings,
+        code: StatusCode::OK,
+    }))
 }
 
 /// An object that does not exist yet.
@@ -215,14 +301,18 @@ pub(crate) async fn create_object(
         let mut conditions = Vec::new();
         if resource.namespaced {
             let name = &new.object.metadata.name;
-            conditions.push(namespaces::admit(server, namespace, resource.group, resource.plural, name).await?);
+            conditions
+                .push(namespaces::admit(server, namespace, resource.group, resource.plural, name).await?);
         }
         let mut planned = match new.tracking {
             Tracking::Update => plan_create(resource, new.object.clone(), &context)?,
             Tracking::Applied => plan_applied_create(resource, new.object.clone(), &context)?,
         };
         let key = bytes::Bytes::from(resource.key(namespace, &planned.object.metadata.name));
-        conditions.push(Condition { key: key.clone(), modified: 0 });
+        conditions.push(Condition {
+            key: key.clone(),
+            modified: 0,
+        });
         match commit_new(server, target, &key, &planned.object, conditions, dry_run).await? {
             NewCommitted::Applied(revision) => {
                 planned.object.metadata.resource_version =
@@ -230,9 +320,13 @@ pub(crate) async fn create_object(
                 return Ok(planned);
             }
             NewCommitted::NamespaceChanged => server.0.namespaces.forget(namespace),
-            NewCommitted::Taken if generates && tries + 1 < NAME_TRIES => context.name_suffix = random::name_suffix(),
+            NewCommitted::Taken if generates && tries + 1 < NAME_TRIES => {
+                context.name_suffix = random::name_suffix()
+            }
             NewCommitted::Taken => {
-                return Err(already_exists(server, target, &key, &planned.object.metadata.name, generates).await);
+                return Err(
+                    already_exists(server, target, &key, &planned.object.metadata.name, generates).await,
+                );
             }
         }
         tries += 1;
@@ -263,12 +357,21 @@ async fn commit_new(
     let bytes = to_stored_bytes(target.resource, object.clone())?;
     if dry_run {
         let existing = store.get(key).await.map_err(|error| store_error(&error))?;
-        return Ok(if existing.is_some() { NewCommitted::Taken } else { NewCommitted::Applied(None) });
+        return Ok(if existing.is_some() {
+            NewCommitted::Taken
+        } else {
+            NewCommitted::Applied(None)
+        });
     }
     let value = seal(server, key, &bytes)?;
-    let writes = vec![Write::Put { key: key.clone(), value }];
-    let committed =
-        store.commit(Transaction { conditions, writes }).await.map_err(|error| store_error(&error))?;
+    let writes = vec![Write::Put {
+        key: key.clone(),
+        value,
+    }];
+    let committed = store
+        .commit(Transaction { conditions, writes })
+        .await
+        .map_err(|error| store_error(&error))?;
     Ok(match committed {
         Committed::Applied { revision } => NewCommitted::Applied(Some(revision)),
         Committed::ConditionFailed { key: failed } if failed == *key => NewCommitted::Taken,
@@ -277,8 +380,16 @@ async fn commit_new(
 }
 
 /// Seals what is stored under `key`.
-pub(crate) fn seal(server: &ApiServer, key: &bytes::Bytes, bytes: &[u8]) -> Result<bytes::Bytes, Box<Status>> {
-    server.0.store.seal(key, bytes).map_err(|error| Box::new(Status::internal(&error.to_string())))
+pub(crate) fn seal(
+    server: &ApiServer,
+    key: &bytes::Bytes,
+    bytes: &[u8],
+) -> Result<bytes::Bytes, Box<Status>> {
+    server
+        .0
+        .store
+        .seal(key, bytes)
+        .map_err(|error| Box::new(Status::internal(&error.to_string())))
 }
 
 async fn already_exists(
@@ -290,11 +401,16 @@ async fn already_exists(
 ) -> Box<Status> {
     let resource = target.resource;
     if generated {
-        return Box::new(Status::generate_name_conflict(resource.group, resource.plural, name));
+        return Box::new(Status::generate_name_conflict(
+            resource.group,
+            resource.plural,
+            name,
+        ));
     }
     let mut status = Status::already_exists(resource.group, resource.plural, name);
     let existing = server.0.store.store().get(key).await.ok().flatten();
-    let existing = existing.and_then(|record| Stored::open(&server.0.store, &record).ok()?.object(resource).ok());
+    let existing =
+        existing.and_then(|record| Stored::open(&server.0.store, &record).ok()?.object(resource).ok());
     if existing.is_some_and(|object| object.metadata.deletion_timestamp.is_some()) {
         status.message = format!("object is being deleted: {}", status.message);
     }
@@ -303,7 +419,12 @@ async fn already_exists(
 
 fn too_contended(target: &Target) -> Box<Status> {
     let text = "too many other writers were faster; please try again";
-    Box::new(Status::conflict(target.resource.group, target.resource.plural, &target.name, text))
+    Box::new(Status::conflict(
+        target.resource.group,
+        target.resource.plural,
+        &target.name,
+        text,
+    ))
 }
 
 /// 409 when a PUT is meant for another object of the same name (api-conventions §6).
@@ -317,7 +438,12 @@ fn check_uid(target: &Target, live: Option<&Object>, wanted: &Object) -> Result<
         "StorageError: invalid object, Code: 4, Key: {}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {given}, UID in object meta: {stored}",
         target.key()
     );
-    Err(Box::new(Status::conflict(target.resource.group, target.resource.plural, &target.name, &text)))
+    Err(Box::new(Status::conflict(
+        target.resource.group,
+        target.resource.plural,
+        &target.name,
+        &text,
+    )))
 }
 
 /// A uid was given for an object that does not exist (api-conventions §8).
@@ -326,7 +452,8 @@ fn check_absent_uid(object: &Object) -> Result<(), Box<Status>> {
     if uid.is_empty() {
         return Ok(());
     }
-    let text = format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
+    let text =
+        format!("uid mismatch: the provided object specified uid {uid}, and no existing object was found");
     Err(Box::new(Status::conflict_text(&text)))
 }
 
@@ -341,7 +468,12 @@ fn context<B>(request: &Admitted<'_, B>, options: &WriteOptions) -> Context {
 
 /// The moment and fresh random values, for planning.
 pub(crate) fn new_context(manager: String) -> Context {
-    Context { now: jiff::Timestamp::now(), manager, uid: random::uuid(), name_suffix: random::name_suffix() }
+    Context {
+        now: jiff::Timestamp::now(),
+        manager,
+        uid: random::uuid(),
+        name_suffix: random::name_suffix(),
+    }
 }
 
 fn respond_with(form: &Form, code: StatusCode, object: &Object, warnings: [Vec<String>; 2]) -> Answer {

@@ -11,10 +11,15 @@ use crate::shape::{ScalarKind, Shape};
 /// Errors reported for one configuration; more would only make the answer long.
 const MAX_ERRORS: usize = 50;
 
+/// Every fault of a configuration that does not fit its type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unfit(String);
+
 /// Checks that a configuration has only declared fields, values of the right type and no list element
 /// twice. Null fits everywhere. The error lists every fault with its path and no value of the object, save
 /// the keys of list elements.
-pub fn check(shape: Shape<'_>, value: &Value) -> Result<(), String> {
+pub fn check(shape: Shape<'_>, value: &Value) -> Result<(), Unfit> {
     let mut check = Check {
         path: Vec::new(),
         errors: Vec::new(),
@@ -22,8 +27,8 @@ pub fn check(shape: Shape<'_>, value: &Value) -> Result<(), String> {
     check.value(shape, value);
     match check.errors.as_slice() {
         [] => Ok(()),
-        [error] => Err(error.clone()),
-        errors => Err(format!("errors:\n  {}", errors.join("\n  "))),
+        [error] => Err(Unfit(error.clone())),
+        errors => Err(Unfit(format!("errors:\n  {}", errors.join("\n  ")))),
     }
 }
 

@@ -20,7 +20,11 @@ pub static CONFIG_MAPS: Resource = Resource {
     namespaced: true,
     verbs: ALL_VERBS,
     subresources: &[],
-    storage: StoredAs { path: "configmaps", api_version: "v1", kind: "ConfigMap" },
+    storage: StoredAs {
+        path: "configmaps",
+        api_version: "v1",
+        kind: "ConfigMap",
+    },
     name_rule: NameRule::Subdomain,
     returns_deleted_object: false,
     create_on_update: false,
@@ -36,9 +40,16 @@ impl Strategy for ConfigMaps {
         let (data, binary) = (part(object, "data"), part(object, "binaryData"));
         if let Some(data) = data {
             validate_keys(data, "data", errors);
-            for key in data.keys().filter(|key| binary.is_some_and(|binary| binary.contains_key(*key))) {
+            for key in data
+                .keys()
+                .filter(|key| binary.is_some_and(|binary| binary.contains_key(*key)))
+            {
                 let path = format!("data[{key}]");
-                errors.push(FieldError::invalid(&path, key.as_str(), "duplicate of key present in binaryData"));
+                errors.push(FieldError::invalid(
+                    &path,
+                    key.as_str(),
+                    "duplicate of key present in binaryData",
+                ));
             }
         }
         if let Some(binary) = binary {
@@ -46,7 +57,10 @@ impl Strategy for ConfigMaps {
         }
         let size = total(data, str::len) + total(binary, decoded_length);
         if size > MAX_SECRET_SIZE {
-            errors.push(FieldError::too_long("", &format!("may not be more than {MAX_SECRET_SIZE} bytes")));
+            errors.push(FieldError::too_long(
+                "",
+                &format!("may not be more than {MAX_SECRET_SIZE} bytes"),
+            ));
         }
     }
 
@@ -77,5 +91,9 @@ fn part<'a>(object: &'a Object, field: &str) -> Option<&'a Map> {
 }
 
 fn total(part: Option<&Map>, length: fn(&str) -> usize) -> usize {
-    part.into_iter().flat_map(Map::values).filter_map(Value::as_str).map(length).sum()
+    part.into_iter()
+        .flat_map(Map::values)
+        .filter_map(Value::as_str)
+        .map(length)
+        .sum()
 }

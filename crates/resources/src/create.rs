@@ -25,7 +25,9 @@ pub fn plan_create(
     let mut planned = prepare(resource, object, context)?;
     planned.object = track(resource, planned.object, context);
     validate(resource, &planned.object)?;
-    planned.warnings.extend(resource.strategy.warnings(&planned.object));
+    planned
+        .warnings
+        .extend(resource.strategy.warnings(&planned.object));
     Ok(planned)
 }
 
@@ -38,7 +40,9 @@ pub fn plan_applied_create(
     object.metadata.resource_version.clear();
     let mut planned = prepare(resource, object, context)?;
     validate(resource, &planned.object)?;
-    planned.warnings.extend(resource.strategy.warnings(&planned.object));
+    planned
+        .warnings
+        .extend(resource.strategy.warnings(&planned.object));
     Ok(planned)
 }
 
@@ -51,14 +55,21 @@ fn prepare(resource: &Resource, mut object: Object, context: &Context) -> Result
     resource.strategy.default_fields(&mut object);
     resource.strategy.fold(&mut object);
     resource.strategy.prepare_create(&mut object);
-    let warnings = metadata::drop_repeated_owners(&mut object.metadata).into_iter().collect();
+    let warnings = metadata::drop_repeated_owners(&mut object.metadata)
+        .into_iter()
+        .collect();
     Ok(Planned { object, warnings })
 }
 
 fn track(resource: &Resource, object: Object, context: &Context) -> Object {
     let api_version = resource.api_version();
     let now = context.timestamp();
-    let writer = Writer { manager: &context.manager, api_version: &api_version, subresource: "", now: &now };
+    let writer = Writer {
+        manager: &context.manager,
+        api_version: &api_version,
+        subresource: "",
+        now: &now,
+    };
     let value = Value::Object(object.to_value());
     let managed_fields = track_update(resource.served_type(), None, &value, &writer);
     let mut object = object;
@@ -78,6 +89,10 @@ pub(crate) fn refuse(resource: &Resource, name: &str, errors: Vec<FieldError>) -
     if errors.is_empty() {
         return Ok(());
     }
-    Err(Box::new(Status::invalid(resource.group, resource.kind, name, errors)))
+    Err(Box::new(Status::invalid(
+        resource.group,
+        resource.kind,
+        name,
+        errors,
+    )))
 }
-

@@ -3,8 +3,8 @@
 
 use strongroom_objects::conform::{ConformError, conform};
 use strongroom_objects::json::{self, Limits, Parsed};
-use strongroom_objects::{Map, Object, ObjectError, Status, Value, protobuf, schema};
 use strongroom_objects::yaml;
+use strongroom_objects::{Map, Object, ObjectError, Status, Value, protobuf, schema};
 
 use crate::options::FieldValidation;
 use crate::resource::Resource;
@@ -41,7 +41,12 @@ pub fn decode(
     let mut map = match value {
         Value::Object(map) => map,
         Value::Null => Map::new(),
-        _ => return Err(unrecognized(resource, "couldn't get version/kind; the body is no object")),
+        _ => {
+            return Err(unrecognized(
+                resource,
+                "couldn't get version/kind; the body is no object",
+            ));
+        }
     };
     check_kind(resource, &mut map)?;
     let conformed = settle(resource, map)
@@ -57,7 +62,10 @@ pub fn decode(
             return Err(unhandled(resource, resource.kind, resource.version, &text));
         }
     }
-    Ok(Decoded { object: conformed.object, warnings })
+    Ok(Decoded {
+        object: conformed.object,
+        warnings,
+    })
 }
 
 /// An object of the right shape, and the fields that its kind does not have.
@@ -82,7 +90,10 @@ pub(crate) fn settle(resource: &Resource, mut map: Map) -> Result<Settled, Settl
     map.insert("kind".to_owned(), resource.kind.into());
     let conformed = conform(resource.served_type(), Value::Object(map))?;
     let object = Object::from_value(conformed.value)?;
-    Ok(Settled { object, unknown: conformed.unknown })
+    Ok(Settled {
+        object,
+        unknown: conformed.unknown,
+    })
 }
 
 /// Repeated and unknown fields, as warnings and strict errors name them.
@@ -95,7 +106,9 @@ pub(crate) fn strict_problems(duplicates: &[String], unknown: &[String]) -> Vec<
 // An empty list of managed fields means "forget who owns what" (api-conventions §8), but empty lists are dropped
 // when an object is made to fit its kind; a list of one empty entry means the same and is kept.
 fn keep_reset_of_managed_fields(map: &mut Map) {
-    let managed = map.get_mut("metadata").and_then(|metadata| metadata.get_mut("managedFields"));
+    let managed = map
+        .get_mut("metadata")
+        .and_then(|metadata| metadata.get_mut("managedFields"));
     if let Some(Value::Array(entries)) = managed
         && entries.is_empty()
     {
@@ -109,7 +122,10 @@ fn parse(resource: &Resource, body: &[u8], format: Format) -> Result<Parsed, Box
         return Err(unrecognized(resource, text));
     }
     let refusal = |problem: String| {
-        unrecognized(resource, &format!("couldn't get version/kind; json parse error: {problem}"))
+        unrecognized(
+            resource,
+            &format!("couldn't get version/kind; json parse error: {problem}"),
+        )
     };
     match format {
         Format::Json => json::parse(body, &Limits::REQUEST).map_err(|error| refusal(error.to_string())),
@@ -130,16 +146,32 @@ fn parse_protobuf(resource: &Resource, body: &[u8]) -> Result<Parsed, Box<Status
     check_kind(resource, &mut head)?;
     let map = protobuf::decode(resource.served_type(), envelope.raw, &Limits::REQUEST)
         .map_err(|error| unhandled(resource, resource.kind, resource.version, &error.to_string()))?;
-    Ok(Parsed { value: Value::Object(map), duplicates: Vec::new() })
+    Ok(Parsed {
+        value: Value::Object(map),
+        duplicates: Vec::new(),
+    })
 }
 
 /// The body's kind and version must be the endpoint's; where they are missing they are filled in.
 fn check_kind(resource: &Resource, map: &mut Map) -> Result<(), Box<Status>> {
-    let text = |field: &str| map.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = |field: &str| {
+        map.get(field)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     let (given_version, given_kind) = (text("apiVersion"), text("kind"));
     let expected = resource.api_version();
-    let api_version = if given_version.is_empty() { &expected } else { &given_version };
-    let kind = if given_kind.is_empty() { resource.kind } else { &given_kind };
+    let api_version = if given_version.is_empty() {
+        &expected
+    } else {
+        &given_version
+    };
+    let kind = if given_kind.is_empty() {
+        resource.kind
+    } else {
+        &given_kind
+    };
     if *api_version == expected && kind == resource.kind {
         return Ok(());
     }
@@ -167,17 +199,26 @@ fn check_kind(resource: &Resource, map: &mut Map) -> Result<(), Box<Status>> {
         Some("") | None => "core",
         Some(package) => package,
     };
-    let problem = format!("converting ({version}.{kind}) to ({package}.{}): unknown conversion", resource.kind);
+    let problem = format!(
+        "converting ({version}.{kind}) to ({package}.{}): unknown conversion",
+        resource.kind
+    );
     Err(unhandled(resource, kind, version, &problem))
 }
 
 fn unrecognized(resource: &Resource, problem: &str) -> Box<Status> {
-    let text = format!("the object provided is unrecognized (must be of type {}): {problem}", resource.kind);
+    let text = format!(
+        "the object provided is unrecognized (must be of type {}): {problem}",
+        resource.kind
+    );
     Box::new(Status::bad_request(&text))
 }
 
 fn unhandled(resource: &Resource, kind: &str, version: &str, problem: &str) -> Box<Status> {
-    let text = format!("{kind} in version {version:?} cannot be handled as a {}: {problem}", resource.kind);
+    let text = format!(
+        "{kind} in version {version:?} cannot be handled as a {}: {problem}",
+        resource.kind
+    );
     Box::new(Status::bad_request(&text))
 }
 
@@ -193,7 +234,9 @@ pub fn agree_with_url(object: &mut Object, namespace: &str, name: Option<&str>) 
         }
         if object.metadata.name != name {
             let own = &object.metadata.name;
-            return refuse(format!("the name of the object ({own}) does not match the name on the URL ({name})"));
+            return refuse(format!(
+                "the name of the object ({own}) does not match the name on the URL ({name})"
+            ));
         }
     }
     if object.metadata.namespace.is_empty() {

@@ -59,7 +59,13 @@ pub fn parse_options(body: &Map) -> Result<DeleteOptions, Box<Status>> {
         errors.push(FieldError::invalid("propagationPolicy", policy, detail));
     }
     let propagation = match policy {
-        None => orphan.map(|orphan| if orphan { Propagation::Orphan } else { Propagation::Background }),
+        None => orphan.map(|orphan| {
+            if orphan {
+                Propagation::Orphan
+            } else {
+                Propagation::Background
+            }
+        }),
         Some("Background") => Some(Propagation::Background),
         Some("Foreground") => Some(Propagation::Foreground),
         Some("Orphan") => Some(Propagation::Orphan),
@@ -68,8 +74,13 @@ pub fn parse_options(body: &Map) -> Result<DeleteOptions, Box<Status>> {
             None
         }
     };
-    let dry_run: Vec<&str> =
-        body.get("dryRun").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let dry_run: Vec<&str> = body
+        .get("dryRun")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let dry_run = crate::options::dry_run(&dry_run, &mut errors);
     if !errors.is_empty() {
         return Err(option_error("DeleteOptions", errors));
@@ -133,8 +144,10 @@ fn check_preconditions(
     let name = &metadata.name;
     if let Some(uid) = options.uid.as_ref().filter(|uid| **uid != metadata.uid) {
         let (plural, text) = if resource.plural == "namespaces" {
-            let text =
-                format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", metadata.uid);
+            let text = format!(
+                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                metadata.uid
+            );
             (resource.plural, text)
         } else {
             let text = format!(
@@ -145,13 +158,21 @@ fn check_preconditions(
         };
         return Err(Box::new(Status::conflict(resource.group, plural, name, &text)));
     }
-    if let Some(version) = options.resource_version.as_ref().filter(|version| **version != metadata.resource_version)
+    if let Some(version) = options
+        .resource_version
+        .as_ref()
+        .filter(|version| **version != metadata.resource_version)
     {
         let text = format!(
             "the ResourceVersion in the precondition ({version}) does not match the ResourceVersion in record ({}). The object might have been modified",
             metadata.resource_version
         );
-        return Err(Box::new(Status::conflict(resource.group, resource.kind, name, &text)));
+        return Err(Box::new(Status::conflict(
+            resource.group,
+            resource.kind,
+            name,
+            &text,
+        )));
     }
     Ok(())
 }
@@ -160,7 +181,12 @@ fn check_protected(resource: &Resource, stored: &Object) -> Result<(), Box<Statu
     let name = stored.metadata.name.as_str();
     if resource.plural == "namespaces" && PROTECTED_NAMESPACES.contains(&name) {
         let text = "this namespace may not be deleted";
-        return Err(Box::new(Status::forbidden(resource.group, resource.plural, name, text)));
+        return Err(Box::new(Status::forbidden(
+            resource.group,
+            resource.plural,
+            name,
+            text,
+        )));
     }
     Ok(())
 }

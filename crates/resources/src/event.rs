@@ -74,7 +74,11 @@ pub static EVENTS_K8S_IO: Resource = Resource {
     strategy: &Events { regarding: true },
 };
 
-const STORED: StoredAs = StoredAs { path: "events", api_version: "v1", kind: "Event" };
+const STORED: StoredAs = StoredAs {
+    path: "events",
+    api_version: "v1",
+    kind: "Event",
+};
 
 /// Names of the same field in `events.k8s.io/v1` and in core `v1`.
 const RENAMED: [(&str, &str); 7] = [
@@ -94,7 +98,11 @@ struct Events {
 
 impl Events {
     fn subject_field(&self) -> &'static str {
-        if self.regarding { "regarding" } else { "involvedObject" }
+        if self.regarding {
+            "regarding"
+        } else {
+            "involvedObject"
+        }
     }
 }
 
@@ -110,17 +118,32 @@ impl Strategy for Events {
     fn selectable_field(&self, object: &Object, path: &str) -> Option<String> {
         if path == "source" {
             let component = text(object, &["source", "component"]);
-            return Some(if component.is_empty() { text(object, &["reportingComponent"]) } else { component }.to_owned());
+            return Some(
+                if component.is_empty() {
+                    text(object, &["reportingComponent"])
+                } else {
+                    component
+                }
+                .to_owned(),
+            );
         }
         Some(text(object, &path.split('.').collect::<Vec<_>>()).to_owned())
     }
 
     fn to_stored(&self, object: Object) -> Object {
-        if self.regarding { rename(object, "v1", |(new, old)| (*new, *old)) } else { object }
+        if self.regarding {
+            rename(object, "v1", |(new, old)| (*new, *old))
+        } else {
+            object
+        }
     }
 
     fn from_stored(&self, object: Object) -> Object {
-        if self.regarding { rename(object, "events.k8s.io/v1", |(new, old)| (*old, *new)) } else { object }
+        if self.regarding {
+            rename(object, "events.k8s.io/v1", |(new, old)| (*old, *new))
+        } else {
+            object
+        }
     }
 
     fn stored_as_served(&self) -> bool {
@@ -128,7 +151,8 @@ impl Strategy for Events {
     }
 
     fn columns(&self) -> Vec<ColumnDefinition> {
-        let column = |name, description, priority| ColumnDefinition::new(name, "string", "", description, priority);
+        let column =
+            |name, description, priority| ColumnDefinition::new(name, "string", "", description, priority);
         vec![
             column("Last Seen", "Time since it last happened.", 0),
             column("Type", "Normal or Warning.", 0),
@@ -159,7 +183,9 @@ fn core_cells(object: &Object, now: Timestamp) -> Vec<Value> {
     let last = some_text(object, &["series", "lastObservedTime"])
         .or_else(|| some_text(object, &["lastTimestamp"]))
         .or(first);
-    let count = at(object, &["series", "count"]).or_else(|| at(object, &["count"])).and_then(Value::as_i64);
+    let count = at(object, &["series", "count"])
+        .or_else(|| at(object, &["count"]))
+        .and_then(Value::as_i64);
     let kind = text(object, &["involvedObject", "kind"]).to_lowercase();
     let subject = match text(object, &["involvedObject", "name"]) {
         "" => kind,
@@ -180,13 +206,23 @@ fn core_cells(object: &Object, now: Timestamp) -> Vec<Value> {
 }
 
 fn source(object: &Object) -> String {
-    let (component, host) = (text(object, &["source", "component"]), text(object, &["source", "host"]));
+    let (component, host) = (
+        text(object, &["source", "component"]),
+        text(object, &["source", "host"]),
+    );
     let (component, host) = if component.is_empty() {
-        (text(object, &["reportingComponent"]), text(object, &["reportingInstance"]))
+        (
+            text(object, &["reportingComponent"]),
+            text(object, &["reportingInstance"]),
+        )
     } else {
         (component, host)
     };
-    [component, host].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+    [component, host]
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn rename(
@@ -210,9 +246,17 @@ fn validate_namespace(object: &Object, subject: &str, errors: &mut Vec<FieldErro
     let involved = text(object, &[subject, "namespace"]);
     let own = object.metadata.namespace.as_str();
     // Events about cluster-scoped objects live in `default` or `kube-system`.
-    let fits = if involved.is_empty() { matches!(own, "default" | "kube-system") } else { involved == own };
+    let fits = if involved.is_empty() {
+        matches!(own, "default" | "kube-system")
+    } else {
+        involved == own
+    };
     if !fits {
-        errors.push(FieldError::invalid("involvedObject.namespace", involved, "does not match event.namespace"));
+        errors.push(FieldError::invalid(
+            "involvedObject.namespace",
+            involved,
+            "does not match event.namespace",
+        ));
     }
 }
 
@@ -222,7 +266,11 @@ fn validate_strictly(object: &Object, errors: &mut Vec<FieldError>) {
     }
     let kind = text(object, &["type"]);
     if !matches!(kind, "Normal" | "Warning") {
-        errors.push(FieldError::invalid("type", "", &format!("has invalid value: {kind}")));
+        errors.push(FieldError::invalid(
+            "type",
+            "",
+            &format!("has invalid value: {kind}"),
+        ));
     }
     let controller = text(object, &["reportingController"]);
     if controller.is_empty() {
@@ -241,13 +289,18 @@ fn validate_strictly(object: &Object, errors: &mut Vec<FieldError>) {
         }
     }
     if text(object, &["note"]).len() > 1024 {
-        errors.push(FieldError::invalid("note", "", "can have at most 1024 characters"));
+        errors.push(FieldError::invalid(
+            "note",
+            "",
+            "can have at most 1024 characters",
+        ));
     }
 }
 
 fn at<'a>(object: &'a Object, path: &[&str]) -> Option<&'a Value> {
     let (first, rest) = path.split_first()?;
-    rest.iter().try_fold(object.body.get(*first)?, |value, field| value.get(field))
+    rest.iter()
+        .try_fold(object.body.get(*first)?, |value, field| value.get(field))
 }
 
 fn some_text<'a>(object: &'a Object, path: &[&str]) -> Option<&'a str> {

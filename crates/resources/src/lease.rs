@@ -19,7 +19,11 @@ pub static LEASES: Resource = Resource {
     namespaced: true,
     verbs: ALL_VERBS,
     subresources: &[],
-    storage: StoredAs { path: "leases", api_version: "coordination.k8s.io/v1", kind: "Lease" },
+    storage: StoredAs {
+        path: "leases",
+        api_version: "coordination.k8s.io/v1",
+        kind: "Lease",
+    },
     name_rule: NameRule::Subdomain,
     returns_deleted_object: false,
     create_on_update: true,
@@ -34,7 +38,11 @@ impl Strategy for Leases {
     fn validate(&self, object: &Object, errors: &mut Vec<FieldError>) {
         let number = |field: &str| spec(object, field).and_then(Value::as_i64);
         if let Some(seconds) = number("leaseDurationSeconds").filter(|seconds| *seconds <= 0) {
-            errors.push(FieldError::invalid("spec.leaseDurationSeconds", seconds, "must be greater than 0"));
+            errors.push(FieldError::invalid(
+                "spec.leaseDurationSeconds",
+                seconds,
+                "must be greater than 0",
+            ));
         }
         if let Some(count) = number("leaseTransitions").filter(|count| *count < 0) {
             let detail = "must be greater than or equal to 0";
@@ -51,8 +59,14 @@ impl Strategy for Leases {
     }
 
     fn cells(&self, object: &Object, now: Timestamp) -> Vec<Value> {
-        let holder = spec(object, "holderIdentity").and_then(Value::as_str).unwrap_or_default();
-        vec![object.metadata.name.clone().into(), holder.into(), printing::age(object, now)]
+        let holder = spec(object, "holderIdentity")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
+        vec![
+            object.metadata.name.clone().into(),
+            holder.into(),
+            printing::age(object, now),
+        ]
     }
 }
 

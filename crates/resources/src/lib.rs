@@ -29,9 +29,11 @@ mod update;
 pub use create::{Planned, plan_applied_create, plan_create};
 pub use delete::{DeleteOptions, Deletion, Propagation, parse_options as parse_delete_options, plan_delete};
 pub use metadata::{FOREGROUND_DELETION, ORPHAN};
-pub use namespace::{NAMESPACES, NamespacePhase, PROTECTED_NAMESPACES, SYSTEM_NAMESPACES, phase as namespace_phase};
+pub use namespace::{
+    NAMESPACES, NamespacePhase, PROTECTED_NAMESPACES, SYSTEM_NAMESPACES, phase as namespace_phase,
+};
 pub use resource::{Context, Resource, StoredAs, Strategy, Subresource};
 pub use secret::MAX_SECRET_SIZE;
 pub use table::{RESOURCES, find, serves};
 pub use tls_pair::TlsPairError;
-pub use update::{Change, Outcome, Tracking, Update, parse_version, plan_update};
+pub use update::{Change, Outcome, Tracking, Update, VersionError, parse_version, plan_update};

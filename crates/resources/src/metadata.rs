@@ -79,7 +79,11 @@ pub fn validate(resource: &Resource, object: &Object, errors: &mut Vec<FieldErro
     let metadata = &object.metadata;
     let rule = resource.name_rule;
     let mut invalid = |path: &str, value: &str, problems: Vec<String>| {
-        errors.extend(problems.iter().map(|problem| FieldError::invalid(path, value, problem)));
+        errors.extend(
+            problems
+                .iter()
+                .map(|problem| FieldError::invalid(path, value, problem)),
+        );
     };
     if !metadata.generate_name.is_empty() {
         let problems = rule.check(&metadata.generate_name, true);
@@ -89,14 +93,25 @@ pub fn validate(resource: &Resource, object: &Object, errors: &mut Vec<FieldErro
         invalid("metadata.name", &metadata.name, rule.check(&metadata.name, false));
     }
     if resource.namespaced && !metadata.namespace.is_empty() {
-        invalid("metadata.namespace", &metadata.namespace, label_name(&metadata.namespace));
+        invalid(
+            "metadata.namespace",
+            &metadata.namespace,
+            label_name(&metadata.namespace),
+        );
     }
     if metadata.name.is_empty() {
-        errors.push(FieldError::required("metadata.name", "name or generateName is required"));
+        errors.push(FieldError::required(
+            "metadata.name",
+            "name or generateName is required",
+        ));
     }
     if metadata.generation < 0 {
         let detail = "must be greater than or equal to 0";
-        errors.push(FieldError::invalid("metadata.generation", metadata.generation, detail));
+        errors.push(FieldError::invalid(
+            "metadata.generation",
+            metadata.generation,
+            detail,
+        ));
     }
     validate_labels(metadata, errors);
     validate_annotations(metadata, errors);
@@ -105,7 +120,12 @@ pub fn validate(resource: &Resource, object: &Object, errors: &mut Vec<FieldErro
 }
 
 /// Everything that is wrong with the change of an object's metadata.
-pub fn validate_update(resource: &Resource, new: &ObjectMeta, old: &ObjectMeta, errors: &mut Vec<FieldError>) {
+pub fn validate_update(
+    resource: &Resource,
+    new: &ObjectMeta,
+    old: &ObjectMeta,
+    errors: &mut Vec<FieldError>,
+) {
     if old.deletion_timestamp.is_some() {
         let added: Vec<String> = new
             .finalizers
@@ -127,13 +147,25 @@ pub fn validate_update(resource: &Resource, new: &ObjectMeta, old: &ObjectMeta, 
     }
     let mut frozen = |field: &str, new: Value, old: Value| {
         if new != old {
-            errors.push(FieldError::invalid(&format!("metadata.{field}"), new, "field is immutable"));
+            errors.push(FieldError::invalid(
+                &format!("metadata.{field}"),
+                new,
+                "field is immutable",
+            ));
         }
     };
     frozen("name", new.name.as_str().into(), old.name.as_str().into());
-    frozen("namespace", new.namespace.as_str().into(), old.namespace.as_str().into());
+    frozen(
+        "namespace",
+        new.namespace.as_str().into(),
+        old.namespace.as_str().into(),
+    );
     frozen("uid", new.uid.as_str().into(), old.uid.as_str().into());
-    frozen("deletionTimestamp", new.deletion_timestamp.clone().into(), old.deletion_timestamp.clone().into());
+    frozen(
+        "deletionTimestamp",
+        new.deletion_timestamp.clone().into(),
+        old.deletion_timestamp.clone().into(),
+    );
     frozen(
         "deletionGracePeriodSeconds",
         new.deletion_grace_period_seconds.into(),
@@ -144,8 +176,16 @@ pub fn validate_update(resource: &Resource, new: &ObjectMeta, old: &ObjectMeta, 
 fn validate_labels(metadata: &ObjectMeta, errors: &mut Vec<FieldError>) {
     const PATH: &str = "metadata.labels";
     for (key, value) in &metadata.labels {
-        errors.extend(qualified_name(key).iter().map(|text| FieldError::invalid(PATH, key.as_str(), text)));
-        errors.extend(label_value(value).iter().map(|text| FieldError::invalid(PATH, value.as_str(), text)));
+        errors.extend(
+            qualified_name(key)
+                .iter()
+                .map(|text| FieldError::invalid(PATH, key.as_str(), text)),
+        );
+        errors.extend(
+            label_value(value)
+                .iter()
+                .map(|text| FieldError::invalid(PATH, value.as_str(), text)),
+        );
     }
 }
 
@@ -155,7 +195,11 @@ fn validate_annotations(metadata: &ObjectMeta, errors: &mut Vec<FieldError>) {
     for (key, value) in &metadata.annotations {
         size += key.len() + value.len();
         let problems = qualified_name(&key.to_lowercase());
-        errors.extend(problems.iter().map(|text| FieldError::invalid(PATH, key.as_str(), text)));
+        errors.extend(
+            problems
+                .iter()
+                .map(|text| FieldError::invalid(PATH, key.as_str(), text)),
+        );
     }
     if size > MAX_ANNOTATIONS_SIZE {
         let detail = format!("may not be more than {MAX_ANNOTATIONS_SIZE} bytes");
@@ -204,7 +248,9 @@ fn validate_finalizers(metadata: &ObjectMeta, errors: &mut Vec<FieldError>) {
         let path = format!("metadata.finalizers[{index}]");
         let problems = qualified_name(finalizer);
         errors.extend(
-            problems.iter().map(|text| FieldError::invalid("metadata.finalizers", finalizer.as_str(), text)),
+            problems
+                .iter()
+                .map(|text| FieldError::invalid("metadata.finalizers", finalizer.as_str(), text)),
         );
         if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer.as_str()) {
             let detail = "name is neither a standard finalizer name nor is it fully qualified";
@@ -214,6 +260,10 @@ fn validate_finalizers(metadata: &ObjectMeta, errors: &mut Vec<FieldError>) {
     let has = |name: &str| metadata.finalizers.iter().any(|finalizer| finalizer == name);
     if has(ORPHAN) && has(FOREGROUND_DELETION) {
         let detail = "finalizer orphan and foregroundDeletion cannot be both set";
-        errors.push(FieldError::invalid("metadata.finalizers", metadata.finalizers.clone(), detail));
+        errors.push(FieldError::invalid(
+            "metadata.finalizers",
+            metadata.finalizers.clone(),
+            detail,
+        ));
     }
 }

@@ -48,7 +48,10 @@ pub fn label_name(name: &str) -> Vec<String> {
 
 /// Object names are counted in characters where label keys are counted in bytes; all that is legal is ASCII.
 fn characters(problems: Vec<String>) -> Vec<String> {
-    problems.into_iter().map(|problem| problem.replace(" bytes", " characters")).collect()
+    problems
+        .into_iter()
+        .map(|problem| problem.replace(" bytes", " characters"))
+        .collect()
 }
 
 fn dns_1035(name: &str) -> Vec<String> {
@@ -102,7 +105,11 @@ mod tests {
     use super::*;
 
     fn check(problems: Vec<String>, expect: &[&str]) {
-        let starts: Vec<bool> = problems.iter().zip(expect).map(|(p, e)| p.starts_with(e)).collect();
+        let starts: Vec<bool> = problems
+            .iter()
+            .zip(expect)
+            .map(|(p, e)| p.starts_with(e))
+            .collect();
         assert!(
             problems.len() == expect.len() && starts.iter().all(|ok| *ok),
             "got {problems:?}, expected {expect:?}"
@@ -114,7 +121,10 @@ mod tests {
         check(subdomain("a.b-c.0"), &[]);
         check(subdomain("A"), &["a lowercase RFC 1123 subdomain"]);
         check(subdomain("a..b"), &["a lowercase RFC 1123 subdomain"]);
-        check(subdomain(&"a".repeat(254)), &["must be no more than 253 characters"]);
+        check(
+            subdomain(&"a".repeat(254)),
+            &["must be no more than 253 characters"],
+        );
         check(label_name("a.b"), &["must not contain dots"]);
         check(label_name("-a"), &["a lowercase RFC 1123 label"]);
         check(NameRule::Subdomain.check("base-", true), &[]);
@@ -132,6 +142,9 @@ mod tests {
         check(config_key("."), &["must not be '.'"]);
         check(config_key(".."), &["must not be '..'"]);
         check(config_key("..x"), &["must not start with '..'"]);
-        check(config_key(&"k".repeat(254)), &["must be no more than 253 characters"]);
+        check(
+            config_key(&"k".repeat(254)),
+            &["must be no more than 253 characters"],
+        );
     }
 }

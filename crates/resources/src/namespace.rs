@@ -19,10 +19,20 @@ pub static NAMESPACES: Resource = Resource {
     namespaced: false,
     verbs: &["create", "delete", "get", "list", "patch", "update", "watch"],
     subresources: &[
-        Subresource { name: "finalize", verbs: &["update"] },
-        Subresource { name: "status", verbs: &["get", "patch", "update"] },
+        Subresource {
+            name: "finalize",
+            verbs: &["update"],
+        },
+        Subresource {
+            name: "status",
+            verbs: &["get", "patch", "update"],
+        },
     ],
-    storage: StoredAs { path: "namespaces", api_version: "v1", kind: "Namespace" },
+    storage: StoredAs {
+        path: "namespaces",
+        api_version: "v1",
+        kind: "Namespace",
+    },
     name_rule: NameRule::Label,
     returns_deleted_object: true,
     create_on_update: false,
@@ -63,15 +73,23 @@ struct Namespaces;
 impl Strategy for Namespaces {
     fn default_fields(&self, object: &mut Object) {
         if !object.metadata.name.is_empty() {
-            object.metadata.labels.insert(NAME_LABEL.to_owned(), object.metadata.name.clone());
+            object
+                .metadata
+                .labels
+                .insert(NAME_LABEL.to_owned(), object.metadata.name.clone());
         }
     }
 
     fn prepare_create(&self, object: &mut Object) {
         self.default_fields(object);
-        let spec = object.body.entry("spec").or_insert_with(|| Value::Object(Map::new()));
+        let spec = object
+            .body
+            .entry("spec")
+            .or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(spec) = spec {
-            let finalizers = spec.entry("finalizers").or_insert_with(|| Value::Array(Vec::new()));
+            let finalizers = spec
+                .entry("finalizers")
+                .or_insert_with(|| Value::Array(Vec::new()));
             if let Value::Array(finalizers) = finalizers
                 && !finalizers.iter().any(|finalizer| finalizer == FINALIZER)
             {
@@ -98,7 +116,9 @@ impl Strategy for Namespaces {
 
     fn is_held(&self, object: &Object) -> bool {
         let finalizers = object.body.get("spec").and_then(|spec| spec.get("finalizers"));
-        finalizers.and_then(Value::as_array).is_some_and(|finalizers| !finalizers.is_empty())
+        finalizers
+            .and_then(Value::as_array)
+            .is_some_and(|finalizers| !finalizers.is_empty())
     }
 
     fn mark_deleting(&self, object: &mut Object) {
@@ -112,13 +132,23 @@ impl Strategy for Namespaces {
     fn columns(&self) -> Vec<ColumnDefinition> {
         vec![
             printing::name_column(),
-            ColumnDefinition::new("Status", "string", "", "Active, or Terminating while it is being emptied.", 0),
+            ColumnDefinition::new(
+                "Status",
+                "string",
+                "",
+                "Active, or Terminating while it is being emptied.",
+                0,
+            ),
             printing::age_column(),
         ]
     }
 
     fn cells(&self, object: &Object, now: Timestamp) -> Vec<Value> {
-        vec![object.metadata.name.clone().into(), phase_text(object).into(), printing::age(object, now)]
+        vec![
+            object.metadata.name.clone().into(),
+            phase_text(object).into(),
+            printing::age(object, now),
+        ]
     }
 }
 
@@ -128,7 +158,10 @@ fn phase_text(object: &Object) -> &str {
 }
 
 fn set_phase(object: &mut Object, phase: &str, reset: bool) {
-    let status = object.body.entry("status").or_insert_with(|| Value::Object(Map::new()));
+    let status = object
+        .body
+        .entry("status")
+        .or_insert_with(|| Value::Object(Map::new()));
     if let Value::Object(status) = status {
         if reset {
             status.clear();

@@ -26,17 +26,25 @@ impl Query {
 
     /// First value of `name`; scalars that are repeated count once (§18).
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 
     /// Every value of `name`.
     pub fn all(&self, name: &str) -> Vec<&str> {
-        self.0.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str()).collect()
+        self.0
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+            .collect()
     }
 
     /// Booleans: absent, `0` and `false` are false, all else is true (§18).
     pub fn flag(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
+        self.get(name)
+            .is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
     }
 }
 
@@ -54,7 +62,11 @@ pub fn percent_decode(text: &str, plus_is_space: bool) -> String {
                 index += 3;
             }
             None => {
-                decoded.push(if plus_is_space && bytes[index] == b'+' { b' ' } else { bytes[index] });
+                decoded.push(if plus_is_space && bytes[index] == b'+' {
+                    b' '
+                } else {
+                    bytes[index]
+                });
                 index += 1;
             }
         }
@@ -113,10 +125,16 @@ impl WriteOptions {
         let field_manager = query.get("fieldManager").unwrap_or_default();
         match operation {
             Operation::Apply if field_manager.is_empty() => {
-                errors.push(FieldError::required("fieldManager", "is required for apply patch"));
+                errors.push(FieldError::required(
+                    "fieldManager",
+                    "is required for apply patch",
+                ));
             }
             Operation::Patch if force.is_some() => {
-                errors.push(FieldError::forbidden("force", "may not be specified for non-apply patch"));
+                errors.push(FieldError::forbidden(
+                    "force",
+                    "may not be specified for non-apply patch",
+                ));
             }
             _ => {}
         }
@@ -127,13 +145,21 @@ impl WriteOptions {
             return Err(option_error(kind, errors));
         }
         let force = force.unwrap_or(false);
-        Ok(Self { dry_run, field_manager: field_manager.to_owned(), field_validation, force })
+        Ok(Self {
+            dry_run,
+            field_manager: field_manager.to_owned(),
+            field_validation,
+            force,
+        })
     }
 }
 
 fn check_manager(manager: &str, errors: &mut Vec<FieldError>) {
     if manager.len() > 128 {
-        errors.push(FieldError::too_long("fieldManager", "may not be more than 128 bytes"));
+        errors.push(FieldError::too_long(
+            "fieldManager",
+            "may not be more than 128 bytes",
+        ));
     }
     if manager.chars().any(char::is_control) {
         let detail = "invalid character: only printable characters are allowed";
@@ -206,16 +232,25 @@ impl ListOptions {
     /// Reads and checks the options; selectors in words that the resource does not know are found later.
     pub fn parse(query: &Query) -> Result<Self, Box<Status>> {
         let bad_request = |text: String| Box::new(Status::bad_request(&text));
-        let some = |name: &str| query.get(name).filter(|value| !value.is_empty()).map(str::to_owned);
+        let some = |name: &str| {
+            query
+                .get(name)
+                .filter(|value| !value.is_empty())
+                .map(str::to_owned)
+        };
         let label_selector = LabelSelector::parse(query.get("labelSelector").unwrap_or_default())
             .map_err(|error| bad_request(error.to_string()))?;
         let field_selector = FieldSelector::parse(query.get("fieldSelector").unwrap_or_default())
             .map_err(|error| bad_request(error.to_string()))?;
         let number = |name: &str| -> Result<Option<i64>, Box<Status>> {
-            some(name).map(|text| parse_int(&text).map_err(bad_request)).transpose()
+            some(name)
+                .map(|text| parse_int(&text).map_err(bad_request))
+                .transpose()
         };
         let watch = query.flag("watch");
-        let send_initial_events = query.get("sendInitialEvents").map(|_| query.flag("sendInitialEvents"));
+        let send_initial_events = query
+            .get("sendInitialEvents")
+            .map(|_| query.flag("sendInitialEvents"));
         let options = Self {
             label_selector,
             field_selector,
@@ -233,7 +268,8 @@ impl ListOptions {
 }
 
 fn parse_int(text: &str) -> Result<i64, String> {
-    text.parse().map_err(|_| format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+    text.parse()
+        .map_err(|_| format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
 }
 
 const MATCH: &str = "resourceVersionMatch";
@@ -307,7 +343,11 @@ fn check_list_match(
             errors.push(FieldError::forbidden(MATCH, detail));
         }
         "Exact" => {}
-        other => errors.push(FieldError::not_supported(MATCH, other, &["Exact", "NotOlderThan", ""])),
+        other => errors.push(FieldError::not_supported(
+            MATCH,
+            other,
+            &["Exact", "NotOlderThan", ""],
+        )),
     }
 }
 
@@ -361,12 +401,18 @@ mod tests {
             let status = ListOptions::parse(&Query::parse(query)).expect_err(query);
             assert!(status.message.ends_with(expect), "{}", status.message);
         };
-        check("resourceVersionMatch=Exact", "resourceVersionMatch is forbidden unless resourceVersion is provided");
+        check(
+            "resourceVersionMatch=Exact",
+            "resourceVersionMatch is forbidden unless resourceVersion is provided",
+        );
         check(
             "resourceVersionMatch=Exact&resourceVersion=0",
             "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
         );
-        check("sendInitialEvents=true", "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list");
+        check(
+            "sendInitialEvents=true",
+            "sendInitialEvents: Forbidden: sendInitialEvents is forbidden for list",
+        );
         check(
             "watch=1&sendInitialEvents=true",
             "resourceVersionMatch: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",

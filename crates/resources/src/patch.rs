@@ -3,8 +3,8 @@
 use strongroom_merge::managed_fields::{ApplyError, Writer, apply};
 use strongroom_merge::{PatchError, json_patch, merge_patch, strategic_merge_patch};
 use strongroom_objects::json::{self, Limits, Parsed};
-use strongroom_objects::{FieldError, Map, Object, Status, StatusCause, Value};
 use strongroom_objects::yaml;
+use strongroom_objects::{FieldError, Map, Object, Status, StatusCause, Value};
 
 use crate::decode::{settle, strict_problems};
 use crate::options::{FieldValidation, WriteOptions};
@@ -34,7 +34,10 @@ impl PatchType {
 
     /// The type that `media_type` (without parameters) stands for.
     pub fn from_media_type(media_type: &str) -> Option<Self> {
-        Self::MEDIA_TYPES.iter().find(|(name, _)| *name == media_type).map(|(_, patch_type)| *patch_type)
+        Self::MEDIA_TYPES
+            .iter()
+            .find(|(name, _)| *name == media_type)
+            .map(|(_, patch_type)| *patch_type)
     }
 }
 
@@ -86,11 +89,20 @@ impl Patch {
             (PatchType::Merge, value @ Value::Object(_)) => Body::Merge(value),
             (PatchType::Strategic, value @ Value::Object(_)) => Body::Strategic(value),
             (PatchType::Json, _) => {
-                return Err(bad_request("error decoding patch: a JSON patch is a list of operations".to_owned()));
+                return Err(bad_request(
+                    "error decoding patch: a JSON patch is a list of operations".to_owned(),
+                ));
             }
-            _ => return Err(bad_request("error decoding patch: the patch is no object".to_owned())),
+            _ => {
+                return Err(bad_request(
+                    "error decoding patch: the patch is no object".to_owned(),
+                ));
+            }
         };
-        Ok(Self { body, duplicates: parsed.duplicates })
+        Ok(Self {
+            body,
+            duplicates: parsed.duplicates,
+        })
     }
 
     fn parse_applied(
@@ -101,14 +113,19 @@ impl Patch {
         let Parsed { value, duplicates } = yaml::parse(body, &Limits::REQUEST)
             .map_err(|error| bad_request(format!("error decoding YAML: {error}")))?;
         let Value::Object(mut applied) = value else {
-            return Err(bad_request("error decoding YAML: the configuration is no object".to_owned()));
+            return Err(bad_request(
+                "error decoding YAML: the configuration is no object".to_owned(),
+            ));
         };
         if validation == FieldValidation::Strict && !duplicates.is_empty() {
             let text = strict_problems(&duplicates, &[]).join(", ");
             return Err(bad_request(format!("error strict decoding YAML: {text}")));
         }
         check_applied_kind(resource, &applied)?;
-        if applied.get("metadata").is_some_and(|metadata| metadata.get("managedFields").is_some_and(|v| !v.is_null())) {
+        if applied
+            .get("metadata")
+            .is_some_and(|metadata| metadata.get("managedFields").is_some_and(|v| !v.is_null()))
+        {
             return Err(bad_request("metadata.managedFields must be nil".to_owned()));
         }
         // What has an endpoint of its own is not applied through the object (api-conventions §8).
@@ -118,7 +135,10 @@ impl Patch {
         if let Some(Value::Object(metadata)) = applied.get_mut("metadata") {
             metadata.retain(|_, value| !value.is_null());
         }
-        Ok(Self { body: Body::Apply(applied), duplicates })
+        Ok(Self {
+            body: Body::Apply(applied),
+            duplicates,
+        })
     }
 
     /// Whether this is server-side apply, which creates what is missing.
@@ -146,8 +166,14 @@ impl Patch {
                 };
                 let applied_value = Value::Object(applied.clone());
                 let force = options.force;
-                let merged = apply(resource.served_type(), live.as_ref(), applied_value, &writer, force)
-                    .map_err(apply_status)?;
+                let merged = apply(
+                    resource.served_type(),
+                    live.as_ref(),
+                    applied_value,
+                    &writer,
+                    force,
+                )
+                .map_err(apply_status)?;
                 return self.finish_apply(resource, applied, merged, options);
             }
             Body::Json(operations) => json_patch(&live.unwrap_or_default(), operations),
@@ -172,11 +198,20 @@ impl Patch {
         let settled = settle(resource, map).map_err(|error| undecodable(&error.to_string()))?;
         let problems = strict_problems(&self.duplicates, &settled.unknown);
         if options.field_validation == FieldValidation::Strict && !problems.is_empty() {
-            return Err(undecodable(&format!("strict decoding error: {}", problems.join(", "))));
+            return Err(undecodable(&format!(
+                "strict decoding error: {}",
+                problems.join(", ")
+            )));
         }
-        let warnings =
-            if options.field_validation == FieldValidation::Warn { problems } else { Vec::new() };
-        Ok(Patched { object: settled.object, warnings })
+        let warnings = if options.field_validation == FieldValidation::Warn {
+            problems
+        } else {
+            Vec::new()
+        };
+        Ok(Patched {
+            object: settled.object,
+            warnings,
+        })
     }
 
     fn finish_apply(
@@ -187,7 +222,9 @@ impl Patch {
         options: &WriteOptions,
     ) -> Result<Patched, Box<Status>> {
         let Value::Object(map) = merged else {
-            return Err(Box::new(Status::internal("the applied configuration is no object")));
+            return Err(Box::new(Status::internal(
+                "the applied configuration is no object",
+            )));
         };
         let settled = settle(resource, map).map_err(|error| {
             let text = format!(
@@ -202,7 +239,10 @@ impl Patch {
         } else {
             Vec::new()
         };
-        Ok(Patched { object: settled.object, warnings })
+        Ok(Patched {
+            object: settled.object,
+            warnings,
+        })
     }
 }
 
@@ -223,8 +263,11 @@ fn namespaced_name(applied: &Map) -> String {
 /// Go's print of a group, version and kind: `/v1, Kind=Secret`.
 fn group_version_kind(applied: &Map) -> String {
     let api_version = text(applied, "apiVersion");
-    let group_version =
-        if api_version.contains('/') { api_version.to_owned() } else { format!("/{api_version}") };
+    let group_version = if api_version.contains('/') {
+        api_version.to_owned()
+    } else {
+        format!("/{api_version}")
+    };
     format!("{group_version}, Kind={}", text(applied, "kind"))
 }
 
@@ -232,7 +275,10 @@ fn check_applied_kind(resource: &Resource, applied: &Map) -> Result<(), Box<Stat
     if text(applied, "apiVersion") == resource.api_version() && text(applied, "kind") == resource.kind {
         return Ok(());
     }
-    Err(bad_request(format!("invalid object type: {}", group_version_kind(applied))))
+    Err(bad_request(format!(
+        "invalid object type: {}",
+        group_version_kind(applied)
+    )))
 }
 
 /// A patch may not make another kind of an object.
@@ -264,7 +310,8 @@ fn apply_status(error: ApplyError) -> Box<Status> {
     Box::new(match error {
         ApplyError::Conflicts(conflicts) => {
             let causes = conflicts.iter().flat_map(|conflict| {
-                let cause = |path: &String| StatusCause::new("FieldManagerConflict", &conflict.message(), path);
+                let cause =
+                    |path: &String| StatusCause::new("FieldManagerConflict", &conflict.message(), path);
                 conflict.paths.iter().map(cause)
             });
             let causes = causes.collect();
@@ -274,4 +321,3 @@ fn apply_status(error: ApplyError) -> Box<Status> {
         ApplyError::ManagedFieldsNotNil => Status::bad_request(&error.to_string()),
     })
 }
-

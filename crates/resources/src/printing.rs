@@ -7,7 +7,13 @@ pub(crate) const CREATION_TIMESTAMP: &str = "When the server created the object,
 
 /// The first column of every Table.
 pub(crate) fn name_column() -> ColumnDefinition {
-    ColumnDefinition::new("Name", "string", "name", "Unique within a namespace; it cannot be changed.", 0)
+    ColumnDefinition::new(
+        "Name",
+        "string",
+        "name",
+        "Unique within a namespace; it cannot be changed.",
+        0,
+    )
 }
 
 /// The column that says how old an object is.

@@ -84,8 +84,16 @@ impl Context {
 }
 
 /// The verbs of an ordinary resource.
-pub const ALL_VERBS: &[&str] =
-    &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
+pub const ALL_VERBS: &[&str] = &[
+    "create",
+    "delete",
+    "deletecollection",
+    "get",
+    "list",
+    "patch",
+    "update",
+    "watch",
+];
 
 /// What one resource does differently. Every method has the answer of a resource without peculiarities.
 pub trait Strategy: Sync + Send {
@@ -151,7 +159,10 @@ pub trait Strategy: Sync + Send {
     /// Cells of an object's row, one for each column.
     fn cells(&self, object: &Object, _now: Timestamp) -> Vec<Value> {
         let created = object.metadata.creation_timestamp.clone();
-        vec![object.metadata.name.clone().into(), created.map_or(Value::Null, Value::from)]
+        vec![
+            object.metadata.name.clone().into(),
+            created.map_or(Value::Null, Value::from),
+        ]
     }
 }
 
@@ -177,8 +188,16 @@ impl Resource {
 
     /// An object of this kind that has a name and nothing else.
     pub fn new_object(&self, name: &str) -> Object {
-        let metadata = ObjectMeta { name: name.to_owned(), ..ObjectMeta::default() };
-        Object { api_version: self.api_version(), kind: self.kind.to_owned(), metadata, ..Object::default() }
+        let metadata = ObjectMeta {
+            name: name.to_owned(),
+            ..ObjectMeta::default()
+        };
+        Object {
+            api_version: self.api_version(),
+            kind: self.kind.to_owned(),
+            metadata,
+            ..Object::default()
+        }
     }
 
     /// Kind of a list.
@@ -193,8 +212,11 @@ impl Resource {
 
     /// Descriptor of the stored kind.
     pub fn stored_type(&self) -> &'static Type {
-        let (group, version) =
-            self.storage.api_version.split_once('/').unwrap_or(("", self.storage.api_version));
+        let (group, version) = self
+            .storage
+            .api_version
+            .split_once('/')
+            .unwrap_or(("", self.storage.api_version));
         known_type(group, version, self.storage.kind)
     }
 
@@ -222,7 +244,9 @@ impl Resource {
 
     /// The subresource called `name`.
     pub fn subresource(&self, name: &str) -> Option<&Subresource> {
-        self.subresources.iter().find(|subresource| subresource.name == name)
+        self.subresources
+            .iter()
+            .find(|subresource| subresource.name == name)
     }
 }
 
@@ -233,10 +257,16 @@ impl fmt::Debug for Resource {
 }
 
 fn qualified(name: &str, group: &str) -> String {
-    if group.is_empty() { name.to_owned() } else { format!("{name}.{group}") }
+    if group.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{name}.{group}")
+    }
 }
 
 // A row that names a kind outside the schema is a mistake in the table, found by the test over the table.
 fn known_type(group: &str, version: &str, kind: &str) -> &'static Type {
-    schema().kind(group, version, kind).unwrap_or_else(|| panic!("no schema for {group}/{version} {kind}"))
+    schema()
+        .kind(group, version, kind)
+        .unwrap_or_else(|| panic!("no schema for {group}/{version} {kind}"))
 }

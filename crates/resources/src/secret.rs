@@ -22,7 +22,11 @@ pub static SECRETS: Resource = Resource {
     namespaced: true,
     verbs: ALL_VERBS,
     subresources: &[],
-    storage: StoredAs { path: "secrets", api_version: "v1", kind: "Secret" },
+    storage: StoredAs {
+        path: "secrets",
+        api_version: "v1",
+        kind: "Secret",
+    },
     name_rule: NameRule::Subdomain,
     returns_deleted_object: false,
     create_on_update: false,
@@ -47,11 +51,16 @@ impl Strategy for Secrets {
     }
 
     fn fold(&self, object: &mut Object) {
-        let Some(Value::Object(plain)) = object.body.remove("stringData") else { return };
+        let Some(Value::Object(plain)) = object.body.remove("stringData") else {
+            return;
+        };
         if plain.is_empty() {
             return;
         }
-        let data = object.body.entry("data").or_insert_with(|| Value::Object(Map::new()));
+        let data = object
+            .body
+            .entry("data")
+            .or_insert_with(|| Value::Object(Map::new()));
         if let Value::Object(data) = data {
             for (key, value) in plain {
                 data.insert(key, STANDARD.encode(value.as_str().unwrap_or_default()).into());
@@ -77,7 +86,11 @@ impl Strategy for Secrets {
         }
         let certificate = value(object, "tls.crt").unwrap_or_default();
         let key = value(object, "tls.key").unwrap_or_default();
-        tls_pair::check(&certificate, &key).err().map(|error| error.to_string()).into_iter().collect()
+        tls_pair::check(&certificate, &key)
+            .err()
+            .map(|error| error.to_string())
+            .into_iter()
+            .collect()
     }
 
     fn selectable_field(&self, object: &Object, path: &str) -> Option<String> {
@@ -87,7 +100,13 @@ impl Strategy for Secrets {
     fn columns(&self) -> Vec<ColumnDefinition> {
         vec![
             printing::name_column(),
-            ColumnDefinition::new("Type", "string", "", "What the values are for; checked by the server.", 0),
+            ColumnDefinition::new(
+                "Type",
+                "string",
+                "",
+                "What the values are for; checked by the server.",
+                0,
+            ),
             ColumnDefinition::new("Data", "string", "", "How many values the Secret holds.", 0),
             printing::age_column(),
         ]
@@ -104,7 +123,11 @@ impl Strategy for Secrets {
 }
 
 fn type_of(object: &Object) -> &str {
-    object.body.get("type").and_then(Value::as_str).unwrap_or_default()
+    object
+        .body
+        .get("type")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 fn data(object: &Object) -> Option<&Map> {
@@ -127,7 +150,9 @@ pub(crate) fn validate_keys(data: &Map, field: &str, errors: &mut Vec<FieldError
     for key in data.keys() {
         let path = format!("{field}[{key}]");
         errors.extend(
-            config_key(key).into_iter().map(|problem| FieldError::invalid(&path, key.as_str(), &problem)),
+            config_key(key)
+                .into_iter()
+                .map(|problem| FieldError::invalid(&path, key.as_str(), &problem)),
         );
     }
 }
@@ -172,7 +197,10 @@ fn validate_type(object: &Object, errors: &mut Vec<FieldError>) {
             require(false, "password");
         }
         "kubernetes.io/ssh-auth" => {
-            require(value(object, "ssh-privatekey").is_some_and(|key| !key.is_empty()), "ssh-privatekey");
+            require(
+                value(object, "ssh-privatekey").is_some_and(|key| !key.is_empty()),
+                "ssh-privatekey",
+            );
         }
         "kubernetes.io/tls" => {
             require(has("tls.crt"), "tls.crt");
@@ -213,7 +241,9 @@ fn json_object(content: &[u8]) -> Result<(), String> {
         Value::Number(_) => "number",
         Value::Bool(_) => "bool",
     };
-    Err(format!("json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"))
+    Err(format!(
+        "json: cannot unmarshal {found} into Go value of type map[string]interface {{}}"
+    ))
 }
 
 #[cfg(test)]

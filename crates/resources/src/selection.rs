@@ -13,14 +13,21 @@ pub struct Selection {
 
 impl Selection {
     /// Checks that `resource` can select by every field named.
-    pub fn new(resource: &Resource, labels: LabelSelector, fields: FieldSelector) -> Result<Self, Box<Status>> {
+    pub fn new(
+        resource: &Resource,
+        labels: LabelSelector,
+        fields: FieldSelector,
+    ) -> Result<Self, Box<Status>> {
         let known = |path: &str| match path {
             "metadata.name" => true,
             "metadata.namespace" => resource.namespaced,
             _ => resource.selectable_fields.contains(&path),
         };
         if let Some(term) = fields.terms().iter().find(|term| !known(&term.path)) {
-            return Err(Box::new(Status::bad_request(&format!("field label not supported: {}", term.path))));
+            return Err(Box::new(Status::bad_request(&format!(
+                "field label not supported: {}",
+                term.path
+            ))));
         }
         Ok(Self { labels, fields })
     }

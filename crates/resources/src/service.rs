@@ -19,8 +19,15 @@ pub static SERVICES: Resource = Resource {
     categories: &["all"],
     namespaced: true,
     verbs: ALL_VERBS,
-    subresources: &[Subresource { name: "status", verbs: &["get", "patch", "update"] }],
-    storage: StoredAs { path: "services/specs", api_version: "v1", kind: "Service" },
+    subresources: &[Subresource {
+        name: "status",
+        verbs: &["get", "patch", "update"],
+    }],
+    storage: StoredAs {
+        path: "services/specs",
+        api_version: "v1",
+        kind: "Service",
+    },
     name_rule: NameRule::Dns1035Label,
     returns_deleted_object: true,
     create_on_update: false,
@@ -33,19 +40,30 @@ struct Services;
 
 impl Strategy for Services {
     fn default_fields(&self, object: &mut Object) {
-        let spec = object.body.entry("spec").or_insert_with(|| Value::Object(Map::new()));
+        let spec = object
+            .body
+            .entry("spec")
+            .or_insert_with(|| Value::Object(Map::new()));
         let Value::Object(spec) = spec else { return };
         let kind = spec.entry("type").or_insert_with(|| "ClusterIP".into()).clone();
         spec.entry("sessionAffinity").or_insert_with(|| "None".into());
         if kind != "ExternalName" {
-            spec.entry("internalTrafficPolicy").or_insert_with(|| "Cluster".into());
+            spec.entry("internalTrafficPolicy")
+                .or_insert_with(|| "Cluster".into());
         }
-        for port in spec.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        for port in spec
+            .get_mut("ports")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
             let Value::Object(port) = port else { continue };
             port.entry("protocol").or_insert_with(|| "TCP".into());
             let number = port.get("port").cloned();
             if let Some(number) = number
-                && port.get("targetPort").is_none_or(|target| target == 0 || target == "")
+                && port
+                    .get("targetPort")
+                    .is_none_or(|target| target == 0 || target == "")
             {
                 port.insert("targetPort".to_owned(), number);
             }
@@ -53,7 +71,9 @@ impl Strategy for Services {
     }
 
     fn prepare_create(&self, object: &mut Object) {
-        object.body.insert("status".to_owned(), json!({"loadBalancer": {}}));
+        object
+            .body
+            .insert("status".to_owned(), json!({"loadBalancer": {}}));
     }
 
     fn prepare_update(&self, new: &mut Object, old: &Object, subresource: &str) {
@@ -74,11 +94,13 @@ impl Strategy for Services {
     }
 
     fn selectable_field(&self, object: &Object, path: &str) -> Option<String> {
-        path.strip_prefix("spec.").map(|name| field(object, name).to_owned())
+        path.strip_prefix("spec.")
+            .map(|name| field(object, name).to_owned())
     }
 
     fn columns(&self) -> Vec<ColumnDefinition> {
-        let column = |name, description, priority| ColumnDefinition::new(name, "string", "", description, priority);
+        let column =
+            |name, description, priority| ColumnDefinition::new(name, "string", "", description, priority);
         vec![
             printing::name_column(),
             column("Type", "How the service is exposed.", 0),
@@ -91,7 +113,13 @@ impl Strategy for Services {
     }
 
     fn cells(&self, object: &Object, now: Timestamp) -> Vec<Value> {
-        let or_none = |text: String| if text.is_empty() { "<none>".to_owned() } else { text };
+        let or_none = |text: String| {
+            if text.is_empty() {
+                "<none>".to_owned()
+            } else {
+                text
+            }
+        };
         vec![
             object.metadata.name.clone().into(),
             field(object, "type").into(),
@@ -113,7 +141,9 @@ fn field<'a>(object: &'a Object, name: &str) -> &'a str {
 }
 
 fn ports(object: &Object) -> &[Value] {
-    spec(object, "ports").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    spec(object, "ports")
+        .and_then(Value::as_array)
+        .map_or(&[], Vec::as_slice)
 }
 
 fn validate_ports(object: &Object, kind: &str, errors: &mut Vec<FieldError>) {
@@ -126,9 +156,19 @@ fn validate_ports(object: &Object, kind: &str, errors: &mut Vec<FieldError>) {
         let number = port.get("port").and_then(Value::as_i64).unwrap_or(0);
         if !(1..=65535).contains(&number) {
             let path = format!("spec.ports[{index}].port");
-            errors.push(FieldError::invalid(&path, number, "must be between 1 and 65535, inclusive"));
+            errors.push(FieldError::invalid(
+                &path,
+                number,
+                "must be between 1 and 65535, inclusive",
+            ));
         }
-        if ports.len() > 1 && port.get("name").and_then(Value::as_str).unwrap_or_default().is_empty() {
+        if ports.len() > 1
+            && port
+                .get("name")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .is_empty()
+        {
             errors.push(FieldError::required(&format!("spec.ports[{index}].name"), ""));
         }
     }
@@ -149,5 +189,10 @@ fn ports_text(object: &Object) -> String {
 fn selector_text(object: &Object) -> String {
     let selector = spec(object, "selector").and_then(Value::as_object);
     let pair = |(key, value): (&String, &Value)| format!("{key}={}", value.as_str().unwrap_or_default());
-    selector.into_iter().flatten().map(pair).collect::<Vec<_>>().join(",")
+    selector
+        .into_iter()
+        .flatten()
+        .map(pair)
+        .collect::<Vec<_>>()
+        .join(",")
 }

@@ -19,7 +19,11 @@ pub static SERVICE_ACCOUNTS: Resource = Resource {
     namespaced: true,
     verbs: ALL_VERBS,
     subresources: &[],
-    storage: StoredAs { path: "serviceaccounts", api_version: "v1", kind: "ServiceAccount" },
+    storage: StoredAs {
+        path: "serviceaccounts",
+        api_version: "v1",
+        kind: "ServiceAccount",
+    },
     name_rule: NameRule::Subdomain,
     returns_deleted_object: true,
     create_on_update: false,

@@ -25,7 +25,9 @@ pub fn find(group: &str, version: &str, plural: &str) -> Option<&'static Resourc
 
 /// Whether anything is served in `group` (and in `version` of it, if given).
 pub fn serves(group: &str, version: Option<&str>) -> bool {
-    RESOURCES.iter().any(|row| row.group == group && version.is_none_or(|version| row.version == version))
+    RESOURCES
+        .iter()
+        .any(|row| row.group == group && version.is_none_or(|version| row.version == version))
 }
 
 #[cfg(test)]
@@ -38,9 +40,16 @@ mod tests {
         for row in RESOURCES {
             row.served_type();
             row.stored_type();
-            assert!(names.insert((row.group, row.version, row.plural)), "{row:?} is listed twice");
+            assert!(
+                names.insert((row.group, row.version, row.plural)),
+                "{row:?} is listed twice"
+            );
             for subresource in row.subresources {
-                assert!(!subresource.verbs.is_empty(), "{row:?}/{} answers nothing", subresource.name);
+                assert!(
+                    !subresource.verbs.is_empty(),
+                    "{row:?}/{} answers nothing",
+                    subresource.name
+                );
             }
         }
     }
@@ -48,7 +57,10 @@ mod tests {
     #[test]
     fn keys_are_those_of_kube_apiserver() {
         let check = |group, plural, namespace, name, expect: &str| {
-            assert_eq!(find(group, "v1", plural).expect("served").key(namespace, name), expect);
+            assert_eq!(
+                find(group, "v1", plural).expect("served").key(namespace, name),
+                expect
+            );
         };
         check("", "secrets", "a", "b", "/registry/secrets/a/b");
         check("", "namespaces", "", "a", "/registry/namespaces/a");

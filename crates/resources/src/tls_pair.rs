@@ -17,10 +17,14 @@ pub enum TlsPairError {
     #[error("tls: failed to find any PEM data in certificate input")]
     NoCertificatePem,
     /// The certificate input holds a key.
-    #[error("tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched")]
+    #[error(
+        "tls: failed to find certificate PEM data in certificate input, but did find a private key; PEM inputs may have been switched"
+    )]
     Switched,
     /// The certificate input holds other blocks only.
-    #[error("tls: failed to find \"CERTIFICATE\" PEM block in certificate input after skipping PEM blocks of the following types: [{0}]")]
+    #[error(
+        "tls: failed to find \"CERTIFICATE\" PEM block in certificate input after skipping PEM blocks of the following types: [{0}]"
+    )]
     NoCertificateBlock(String),
     /// The key holds no PEM block.
     #[error("tls: failed to find any PEM data in key input")]
@@ -29,7 +33,9 @@ pub enum TlsPairError {
     #[error("tls: found a certificate rather than a key in the PEM for the private key")]
     CertificateForKey,
     /// The key input holds other blocks only.
-    #[error("tls: failed to find PEM block with type ending in \"PRIVATE KEY\" in key input after skipping PEM blocks of the following types: [{0}]")]
+    #[error(
+        "tls: failed to find PEM block with type ending in \"PRIVATE KEY\" in key input after skipping PEM blocks of the following types: [{0}]"
+    )]
     NoKeyBlock(String),
     /// The certificate's DER is broken.
     #[error("x509: malformed certificate")]
@@ -53,7 +59,10 @@ pub fn check(certificate: &[u8], key: &[u8]) -> Result<(), TlsPairError> {
     if candidates.is_empty() {
         return Err(TlsPairError::MalformedKey);
     }
-    if candidates.iter().any(|candidate| candidate.as_slice() == &public[..]) {
+    if candidates
+        .iter()
+        .any(|candidate| candidate.as_slice() == &public[..])
+    {
         Ok(())
     } else {
         Err(TlsPairError::Mismatch)
@@ -65,7 +74,11 @@ fn blocks(input: &[u8]) -> Vec<Pem> {
 }
 
 fn labels(blocks: &[Pem]) -> String {
-    blocks.iter().map(|block| block.label.as_str()).collect::<Vec<_>>().join(" ")
+    blocks
+        .iter()
+        .map(|block| block.label.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn certificate_block(blocks: &[Pem]) -> Result<Vec<u8>, TlsPairError> {
@@ -94,9 +107,11 @@ fn key_block(blocks: &[Pem]) -> Result<Vec<u8>, TlsPairError> {
 /// The public keys, as they stand in a certificate, of every reading of `der` that succeeds.
 fn public_keys(der: &[u8]) -> Vec<Vec<u8>> {
     let mut keys = Vec::new();
-    for algorithm in
-        [&ECDSA_P256_SHA256_ASN1_SIGNING, &ECDSA_P384_SHA384_ASN1_SIGNING, &ECDSA_P521_SHA512_ASN1_SIGNING]
-    {
+    for algorithm in [
+        &ECDSA_P256_SHA256_ASN1_SIGNING,
+        &ECDSA_P384_SHA384_ASN1_SIGNING,
+        &ECDSA_P521_SHA512_ASN1_SIGNING,
+    ] {
         let pair = EcdsaKeyPair::from_private_key_der(algorithm, der);
         keys.extend(pair.map(|pair| pair.public_key().as_ref().to_vec()));
     }
@@ -118,10 +133,18 @@ mod tests {
         let cases = [
             ("", key.as_str(), TlsPairError::NoCertificatePem),
             (&key, &key, TlsPairError::Switched),
-            (&other, &key, TlsPairError::NoCertificateBlock("X509 CRL".to_owned())),
+            (
+                &other,
+                &key,
+                TlsPairError::NoCertificateBlock("X509 CRL".to_owned()),
+            ),
             (&certificate, "garbage", TlsPairError::NoKeyPem),
             (&certificate, &certificate, TlsPairError::CertificateForKey),
-            (&certificate, &other, TlsPairError::NoKeyBlock("X509 CRL".to_owned())),
+            (
+                &certificate,
+                &other,
+                TlsPairError::NoKeyBlock("X509 CRL".to_owned()),
+            ),
             (&certificate, &key, TlsPairError::MalformedCertificate),
         ];
         for (certificate, key, expect) in cases {

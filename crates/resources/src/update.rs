@@ -55,22 +55,36 @@ pub struct Update<'a> {
 
 /// Decides what an update does, or says everything that is wrong with it (api-conventions §6, §19).
 pub fn plan_update(update: Update<'_>, context: &Context) -> Result<Change, Box<Status>> {
-    let Update { resource, subresource, old, mut new, tracking } = update;
+    let Update {
+        resource,
+        subresource,
+        old,
+        mut new,
+        tracking,
+    } = update;
     let strategy = resource.strategy;
     let requested_version = std::mem::take(&mut new.metadata.resource_version);
     metadata::prepare_update(&mut new.metadata, &old.metadata);
     strategy.default_fields(&mut new);
     strategy.fold(&mut new);
     strategy.prepare_update(&mut new, old, subresource);
-    let warnings: Vec<String> = metadata::drop_repeated_owners(&mut new.metadata).into_iter().collect();
+    let warnings: Vec<String> = metadata::drop_repeated_owners(&mut new.metadata)
+        .into_iter()
+        .collect();
     check_version(resource, &requested_version, old)?;
     if tracking == Tracking::Update {
         track(resource, subresource, old, &mut new, context);
     }
     new.metadata.resource_version.clone_from(&requested_version);
     validate(resource, old, &new)?;
-    new.metadata.resource_version.clone_from(&old.metadata.resource_version);
-    let mut change = Change { outcome: outcome(resource, old, &new), object: new, warnings };
+    new.metadata
+        .resource_version
+        .clone_from(&old.metadata.resource_version);
+    let mut change = Change {
+        outcome: outcome(resource, old, &new),
+        object: new,
+        warnings,
+    };
     change.warnings.extend(strategy.warnings(&change.object));
     if change.outcome == Outcome::Unchanged {
         change.object = old.clone();
@@ -84,29 +98,50 @@ fn check_version(resource: &Resource, requested: &str, old: &Object) -> Result<(
         return Ok(());
     }
     if let Err(problem) = parse_version(requested) {
-        return Err(Box::new(Status::unclassified(&problem)));
+        return Err(Box::new(Status::unclassified(&problem.to_string())));
     }
     if requested != old.metadata.resource_version {
-        let text = "the object has been modified; please apply your changes to the latest version and try again";
+        let text =
+            "the object has been modified; please apply your changes to the latest version and try again";
         let name = &old.metadata.name;
-        return Err(Box::new(Status::conflict(resource.group, resource.plural, name, text)));
+        return Err(Box::new(Status::conflict(
+            resource.group,
+            resource.plural,
+            name,
+            text,
+        )));
     }
     Ok(())
 }
 
-/// A resourceVersion as Go parses it, with Go's text where it is none.
-pub fn parse_version(text: &str) -> Result<u64, String> {
-    let problem = |problem: &str| format!("strconv.ParseUint: parsing {text:?}: {problem}");
+/// Why a text is no resourceVersion, in Go's words.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VersionError {
+    /// Something else than decimal digits.
+    #[error("strconv.ParseUint: parsing {0:?}: invalid syntax")]
+    Syntax(String),
+    /// More than 64 bits.
+    #[error("strconv.ParseUint: parsing {0:?}: value out of range")]
+    Range(String),
+}
+
+/// A resourceVersion as Go parses it.
+pub fn parse_version(text: &str) -> Result<u64, VersionError> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(problem("invalid syntax"));
+        return Err(VersionError::Syntax(text.to_owned()));
     }
-    text.parse().map_err(|_| problem("value out of range"))
+    text.parse().map_err(|_| VersionError::Range(text.to_owned()))
 }
 
 fn track(resource: &Resource, subresource: &str, old: &Object, new: &mut Object, context: &Context) {
     let api_version = resource.api_version();
     let now = context.timestamp();
-    let writer = Writer { manager: &context.manager, api_version: &api_version, subresource, now: &now };
+    let writer = Writer {
+        manager: &context.manager,
+        api_version: &api_version,
+        subresource,
+        now: &now,
+    };
     let live = Value::Object(old.to_value());
     let wanted = Value::Object(new.to_value());
     new.metadata.managed_fields = track_update(resource.served_type(), Some(&live), &wanted, &writer);
@@ -122,22 +157,27 @@ fn validate(resource: &Resource, old: &Object, new: &Object) -> Result<(), Box<S
 }
 
 fn outcome(resource: &Resource, old: &Object, new: &Object) -> Outcome {
-    let waits_to_go =
-        new.metadata.deletion_timestamp.is_some() && new.metadata.deletion_grace_period_seconds.unwrap_or(0) == 0;
+    let waits_to_go = new.metadata.deletion_timestamp.is_some()
+        && new.metadata.deletion_grace_period_seconds.unwrap_or(0) == 0;
     if waits_to_go && new.metadata.finalizers.is_empty() && !resource.strategy.is_held(new) {
         return Outcome::Remove;
     }
-    if same(old, new) { Outcome::Unchanged } else { Outcome::Write }
+    if same(old, new) {
+        Outcome::Unchanged
+    } else {
+        Outcome::Write
+    }
 }
 
 /// Whether two versions are the same object; times of managed fields do not count (api-conventions §5).
 fn same(old: &Object, new: &Object) -> bool {
     let timeless = |object: &Object| {
         let mut metadata = object.metadata.clone();
-        metadata.managed_fields.iter_mut().for_each(|entry| entry.time = None);
+        metadata
+            .managed_fields
+            .iter_mut()
+            .for_each(|entry| entry.time = None);
         metadata
     };
-    old.body == new.body
-        && (old.metadata == new.metadata || timeless(old) == timeless(new))
+    old.body == new.body && (old.metadata == new.metadata || timeless(old) == timeless(new))
 }
-

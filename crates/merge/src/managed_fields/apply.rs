@@ -38,7 +38,7 @@ pub fn apply(
         return Err(ApplyError::ManagedFieldsNotNil);
     }
     check(Shape::root(ty), &applied)
-        .map_err(|faults| ApplyError::TypedPatch(typed_patch_text(&applied, &faults)))?;
+        .map_err(|faults| ApplyError::TypedPatch(typed_patch_text(&applied, &faults.to_string())))?;
 
     let mut managers = Managers::of(live);
     if let (Some(live), true) = (live, managers.is_empty()) {

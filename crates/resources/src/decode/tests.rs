@@ -17,8 +17,14 @@ fn bodies() {
     let check = |body: &str, expect: &str| assert_eq!(message(body, FieldValidation::Warn), expect, "{body}");
     check("{}", "ok ");
     check("null", "ok ");
-    check(r#"{"dtaa": 1, "metadata": {"name": "a", "x": 1}}"#, r#"ok unknown field "dtaa"; unknown field "metadata.x""#);
-    check(r#"{"data": {"k": "eA==", "k": "eQ=="}}"#, r#"ok duplicate field "data.k""#);
+    check(
+        r#"{"dtaa": 1, "metadata": {"name": "a", "x": 1}}"#,
+        r#"ok unknown field "dtaa"; unknown field "metadata.x""#,
+    );
+    check(
+        r#"{"data": {"k": "eA==", "k": "eQ=="}}"#,
+        r#"ok duplicate field "data.k""#,
+    );
     check(
         "",
         "the object provided is unrecognized (must be of type Secret): couldn't get version/kind; json parse error: unexpected end of JSON input (<empty>)",
@@ -52,7 +58,22 @@ fn names_agree_with_the_url() {
     };
     check("a", "", Some("a"), "");
     check("", "n", None, "");
-    check("a", "", Some("b"), "the name of the object (a) does not match the name on the URL (b)");
-    check("", "", Some("b"), "the name of the object (b based on URL) was undeterminable: name must be provided");
-    check("a", "m", None, "the namespace of the provided object does not match the namespace sent on the request");
+    check(
+        "a",
+        "",
+        Some("b"),
+        "the name of the object (a) does not match the name on the URL (b)",
+    );
+    check(
+        "",
+        "",
+        Some("b"),
+        "the name of the object (b based on URL) was undeterminable: name must be provided",
+    );
+    check(
+        "a",
+        "m",
+        None,
+        "the namespace of the provided object does not match the namespace sent on the request",
+    );
 }

@@ -16,7 +16,10 @@ fn object(plural: &str, finalizers: &[&str]) -> Object {
     let mut object = find("", "v1", plural).expect("served").new_object("x");
     object.metadata.uid = "u".to_owned();
     object.metadata.resource_version = "7".to_owned();
-    object.metadata.finalizers = finalizers.iter().map(|finalizer| (*finalizer).to_owned()).collect();
+    object.metadata.finalizers = finalizers
+        .iter()
+        .map(|finalizer| (*finalizer).to_owned())
+        .collect();
     object
 }
 
@@ -27,7 +30,10 @@ fn plan(plural: &str, stored: &Object, options: &DeleteOptions) -> String {
         Ok(Deletion::Remove) => "removed".to_owned(),
         Ok(Deletion::Pending) => "pending".to_owned(),
         Ok(Deletion::Mark(marked)) => {
-            assert_eq!(marked.metadata.deletion_timestamp.as_deref(), Some("2026-01-02T03:04:05Z"));
+            assert_eq!(
+                marked.metadata.deletion_timestamp.as_deref(),
+                Some("2026-01-02T03:04:05Z")
+            );
             format!("marked {}", marked.metadata.finalizers.join(","))
         }
         Err(status) => status.message,
@@ -38,13 +44,28 @@ fn plan(plural: &str, stored: &Object, options: &DeleteOptions) -> String {
 fn deletions() {
     let options = |body| parse_options(serde_json::from_value::<Map>(body).as_ref().expect("an object"));
     let check = |stored: &Object, body, expect: &str| {
-        assert_eq!(plan("secrets", stored, &options(body).expect("legal options")), expect);
+        assert_eq!(
+            plan("secrets", stored, &options(body).expect("legal options")),
+            expect
+        );
     };
     check(&object("secrets", &[]), json!({}), "removed");
     check(&object("secrets", &["a.b/c"]), json!({}), "marked a.b/c");
-    check(&object("secrets", &[]), json!({"propagationPolicy": "Foreground"}), "marked foregroundDeletion");
-    check(&object("secrets", &[]), json!({"orphanDependents": true}), "marked orphan");
-    check(&object("secrets", &["orphan"]), json!({"propagationPolicy": "Background"}), "removed");
+    check(
+        &object("secrets", &[]),
+        json!({"propagationPolicy": "Foreground"}),
+        "marked foregroundDeletion",
+    );
+    check(
+        &object("secrets", &[]),
+        json!({"orphanDependents": true}),
+        "marked orphan",
+    );
+    check(
+        &object("secrets", &["orphan"]),
+        json!({"propagationPolicy": "Background"}),
+        "removed",
+    );
     check(
         &object("secrets", &[]),
         json!({"preconditions": {"uid": "v"}}),
@@ -60,8 +81,13 @@ fn deletions() {
 #[test]
 fn a_namespace_waits_to_be_emptied() {
     let mut namespace = object("namespaces", &[]);
-    namespace.body.insert("spec".to_owned(), json!({"finalizers": ["kubernetes"]}));
-    assert_eq!(plan("namespaces", &namespace, &DeleteOptions::default()), "marked ");
+    namespace
+        .body
+        .insert("spec".to_owned(), json!({"finalizers": ["kubernetes"]}));
+    assert_eq!(
+        plan("namespaces", &namespace, &DeleteOptions::default()),
+        "marked "
+    );
     "default".clone_into(&mut namespace.metadata.name);
     assert_eq!(
         plan("namespaces", &namespace, &DeleteOptions::default()),
@@ -72,8 +98,12 @@ fn a_namespace_waits_to_be_emptied() {
 #[test]
 fn options_are_refused_with_kubernetes_texts() {
     let check = |body, expect: &str| {
-        let status = parse_options(serde_json::from_value::<Map>(body).as_ref().expect("an object")).expect_err(expect);
-        assert_eq!(status.message, format!("DeleteOptions.meta.k8s.io \"\" is invalid: {expect}"));
+        let status = parse_options(serde_json::from_value::<Map>(body).as_ref().expect("an object"))
+            .expect_err(expect);
+        assert_eq!(
+            status.message,
+            format!("DeleteOptions.meta.k8s.io \"\" is invalid: {expect}")
+        );
     };
     check(
         json!({"propagationPolicy": "X"}),

@@ -23,22 +23,38 @@ fn secret(fields: Value) -> Object {
         body[field] = value.clone();
     }
     let text = body.to_string();
-    decode(&SECRETS, text.as_bytes(), Format::Json, FieldValidation::Strict).expect("decodes").object
+    decode(&SECRETS, text.as_bytes(), Format::Json, FieldValidation::Strict)
+        .expect("decodes")
+        .object
 }
 
 fn create(fields: Value) -> Result<Object, String> {
     plan_create(&SECRETS, secret(fields), &context())
         .map(|planned| planned.object)
-        .map_err(|status| status.message.trim_start_matches("Secret \"s\" is invalid: ").to_owned())
+        .map_err(|status| {
+            status
+                .message
+                .trim_start_matches("Secret \"s\" is invalid: ")
+                .to_owned()
+        })
 }
 
 fn update(old: Value, new: Value) -> Result<Change, String> {
     let mut old = create(old).expect("the old object is valid");
     old.metadata.resource_version = "7".to_owned();
-    let update =
-        Update { resource: &SECRETS, subresource: "", old: &old, new: secret(new), tracking: Tracking::Update };
-    plan_update(update, &context())
-        .map_err(|status| status.message.trim_start_matches("Secret \"s\" is invalid: ").to_owned())
+    let update = Update {
+        resource: &SECRETS,
+        subresource: "",
+        old: &old,
+        new: secret(new),
+        tracking: Tracking::Update,
+    };
+    plan_update(update, &context()).map_err(|status| {
+        status
+            .message
+            .trim_start_matches("Secret \"s\" is invalid: ")
+            .to_owned()
+    })
 }
 
 #[test]
@@ -47,7 +63,10 @@ fn string_data_is_folded_and_the_type_defaults() {
     assert_eq!(created.body["data"], json!({"a": "djI=", "b": "eA=="}));
     assert_eq!(created.body["type"], "Opaque");
     assert!(!created.body.contains_key("stringData"));
-    assert_eq!(created.metadata.creation_timestamp.as_deref(), Some("2026-01-02T03:04:05Z"));
+    assert_eq!(
+        created.metadata.creation_timestamp.as_deref(),
+        Some("2026-01-02T03:04:05Z")
+    );
 }
 
 #[test]
@@ -99,11 +118,23 @@ fn size_counts_decoded_values() {
 fn updates() {
     let outcome = |old, new| update(old, new).map(|change| change.outcome);
     let immutable = json!({"data": {"a": "eA=="}, "immutable": true});
-    assert_eq!(outcome(json!({"data": {"a": "eA=="}}), json!({"data": {"a": "eA=="}})), Ok(Outcome::Unchanged));
-    assert_eq!(outcome(json!({}), json!({"stringData": {"a": "x"}})), Ok(Outcome::Write));
-    assert_eq!(outcome(json!({"data": {"a": "eA=="}}), immutable.clone()), Ok(Outcome::Write));
     assert_eq!(
-        outcome(immutable.clone(), json!({"stringData": {"a": "x"}, "immutable": true})),
+        outcome(json!({"data": {"a": "eA=="}}), json!({"data": {"a": "eA=="}})),
+        Ok(Outcome::Unchanged)
+    );
+    assert_eq!(
+        outcome(json!({}), json!({"stringData": {"a": "x"}})),
+        Ok(Outcome::Write)
+    );
+    assert_eq!(
+        outcome(json!({"data": {"a": "eA=="}}), immutable.clone()),
+        Ok(Outcome::Write)
+    );
+    assert_eq!(
+        outcome(
+            immutable.clone(),
+            json!({"stringData": {"a": "x"}, "immutable": true})
+        ),
         Ok(Outcome::Unchanged)
     );
 
@@ -129,5 +160,8 @@ fn updates() {
 fn a_pair_that_does_not_load_is_a_warning() {
     let object = secret(json!({"type": "kubernetes.io/tls", "data": {"tls.crt": "eA==", "tls.key": "eA=="}}));
     let planned = plan_create(&SECRETS, object, &context()).expect("valid");
-    assert_eq!(planned.warnings, ["tls: failed to find any PEM data in certificate input"]);
+    assert_eq!(
+        planned.warnings,
+        ["tls: failed to find any PEM data in certificate input"]
+    );
 }
