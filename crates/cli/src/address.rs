@@ -1,5 +1,6 @@
 //! Where the server is reached.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
 use anyhow::Context as _;
@@ -10,15 +11,25 @@ use anyhow::Context as _;
 /// When the port is taken, not allowed, or the address not this machine's.
 pub fn listen(address: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
     let address = SocketAddr::new(address, port);
-    let listener = TcpListener::bind(address).with_context(|| match port {
-        0 => format!("Cannot listen on {}", address.ip()),
-        _ => format!(
-            "Cannot listen on {address}; stop what uses the port, or take another with --secure-port (0 for any \
-             free one)"
-        ),
-    })?;
+    let listener = TcpListener::bind(address).with_context(|| format!("Cannot listen on {address}")).map_err(
+        |error| match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+            Some(ErrorKind::AddrInUse) => error_with_next_step(
+                address,
+                "another program uses the port; stop it, or take another port with --secure-port (0 for any free one)",
+            ),
+            Some(ErrorKind::AddrNotAvailable) => error_with_next_step(
+                address,
+                "this machine does not have that address; give one of its own with --bind-address, or 0.0.0.0 for all",
+            ),
+            _ => error,
+        },
+    )?;
     listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+fn error_with_next_step(address: SocketAddr, next: &str) -> anyhow::Error {
+    anyhow::anyhow!("Cannot listen on {address}: {next}.")
 }
 
 /// The address clients are told: what was asked for, else where the server listens, else (listening

@@ -182,7 +182,8 @@ mod tests {
 
     #[test]
     fn the_default_is_where_people_look() {
-        let cases: [(bool, Option<&str>, Option<&str>, Option<&str>); 5] = [
+        type Text = Option<&'static str>;
+        let cases: [(bool, Text, Text, Text); 5] = [
             (true, Some("/x"), Some("/root"), Some("/var/lib/strongroom")),
             (false, Some("/x"), Some("/home/a"), Some("/x/strongroom")),
             (

@@ -106,6 +106,7 @@ async fn serve(
     }
     tokio::spawn(control::serve(&data_dir, Arc::clone(&store))?);
     let listener = TcpListener::from_std(listener)?;
+    tracing::info!(url = ready.url, data_dir = %ready.data_dir.display(), "serving");
     announce(&ready)?;
 
     let outcome = tokio::select! {
@@ -115,8 +116,11 @@ async fn serve(
         )),
     };
     shutdown.cancel();
+    tracing::debug!("connections are closed");
     let _ = tokio::time::timeout(FAREWELL, controllers).await;
+    tracing::debug!("controllers have ended");
     let _ = tokio::time::timeout(FAREWELL, store.close()).await;
+    tracing::debug!("the store is closed");
     outcome
 }
 

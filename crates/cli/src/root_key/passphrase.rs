@@ -27,7 +27,7 @@ pub(super) fn parameters_file(data_dir: &DataDir) -> PathBuf {
 pub(super) fn open(data_dir: &DataDir, file: Option<&Path>, sealed: Sealed) -> anyhow::Result<RootKey> {
     let path = parameters_file(data_dir);
     let key = match std::fs::read_to_string(&path) {
-        Ok(text) => reopen(&text, file).with_context(|| format!("With {}", path.display()))?,
+        Ok(text) => reopen(&path, &text, file)?,
         Err(_) if sealed == Sealed::Yes => bail!(
             "The data in {} is not sealed with a passphrase, or {} is missing; leave --key-service passphrase out, or \
              put that file back.",
@@ -43,11 +43,16 @@ pub(super) fn open(data_dir: &DataDir, file: Option<&Path>, sealed: Sealed) -> a
     })
 }
 
-fn reopen(parameters: &str, file: Option<&Path>) -> anyhow::Result<LocalKey> {
-    let parameters: PassphraseParameters = parameters.trim().parse()?;
+fn reopen(path: &Path, parameters: &str, file: Option<&Path>) -> anyhow::Result<LocalKey> {
+    let parameters: PassphraseParameters = parameters
+        .trim()
+        .parse()
+        .with_context(|| format!("{} is damaged; put a copy of it back", path.display()))?;
     let passphrase = get(file, false)?;
     LocalKey::from_passphrase(passphrase.as_bytes(), &parameters).map_err(|error| match error {
-        KeyServiceError::WrongPassphrase => anyhow::anyhow!("This is not the passphrase; try again."),
+        KeyServiceError::WrongPassphrase => {
+            anyhow::anyhow!("This is not the passphrase that the data is sealed with; try again.")
+        }
         other => other.into(),
     })
 }
