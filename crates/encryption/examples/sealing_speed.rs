@@ -1,4 +1,4 @@
-//! How long sealing and opening take: `cargo run --release -p strongroom-encryption --example speed`.
+//! How long sealing and opening take: `cargo run --release -p strongroom-encryption --example sealing_speed`.
 
 use std::hint::black_box;
 use std::sync::Arc;

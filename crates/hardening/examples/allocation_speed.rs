@@ -1,4 +1,4 @@
-//! What wiping costs: `cargo run --release -p strongroom-hardening --example speed`.
+//! What wiping costs: `cargo run --release -p strongroom-hardening --example allocation_speed`.
 
 // Allocators are called directly here.
 #![allow(unsafe_code)]
