@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, Reply};
+use crate::client::{Client, ClientError, Reply};
 
 /// Collects what did not come as expected.
 pub struct Check {
@@ -114,6 +114,25 @@ impl Check {
             )
         });
         body
+    }
+
+    /// Expects the refusal of a body over 3 MiB, and that it can be read although not all was sent.
+    pub fn rejects_large(&mut self, reply: Result<Reply, ClientError>) {
+        match reply {
+            Ok(reply) => {
+                self.rejects(
+                    &reply,
+                    413,
+                    "RequestEntityTooLarge",
+                    "Request entity too large: limit is 3145728",
+                );
+            }
+            Err(error) => {
+                self.that(false, || {
+                    format!("a large body: instead of 413 the client sees: {error}")
+                });
+            }
+        }
     }
 
     /// Expects a part in a document.

@@ -16,7 +16,7 @@ mod tools;
 mod watch;
 
 pub use check::{Check, contains};
-pub use client::{Client, Credentials, Http, Reply, Request};
+pub use client::{Client, ClientError, Credentials, Http, Reply, Request};
 pub use command::{ADMIN_KUBECONFIG, binary};
 pub use kubectl::{Kubectl, Ran};
 pub use process::{memory, open_descriptors, resident_bytes};

@@ -25,8 +25,8 @@ pub fn open_descriptors(pid: u32) -> usize {
         .unwrap_or(0)
 }
 
-/// Every readable, writable page of its memory, one vector for each mapping (root only).
-pub fn memory(pid: u32) -> std::io::Result<Vec<Vec<u8>>> {
+/// Every readable, writable page of its memory: for each mapping its line in `maps` and its bytes (root only).
+pub fn memory(pid: u32) -> std::io::Result<Vec<(String, Vec<u8>)>> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps"))?;
     let memory = File::open(format!("/proc/{pid}/mem"))?;
     let mut regions = Vec::new();
@@ -44,7 +44,7 @@ pub fn memory(pid: u32) -> std::io::Result<Vec<Vec<u8>>> {
         let (Ok(start), Ok(end)) = (u64::from_str_radix(start, 16), u64::from_str_radix(end, 16)) else {
             continue;
         };
-        regions.push(read_region(&memory, start, end));
+        regions.push((line.to_owned(), read_region(&memory, start, end)));
     }
     Ok(regions)
 }

@@ -344,12 +344,11 @@ async fn an_idle_server_remembers_nothing() {
     tokio::time::sleep(Duration::from_secs(1)).await;
     let scanner = Scanner::new(&canaries.values);
     let regions = memory(server.pid()).expect("root may read it");
-    let total: usize = regions.iter().map(Vec::len).sum();
+    let total: usize = regions.iter().map(|(_, bytes)| bytes.len()).sum();
     assert!(total > 1 << 20, "only {total} bytes could be read");
     let found: Vec<Sighting> = regions
         .iter()
-        .enumerate()
-        .flat_map(|(number, bytes)| scanner.scan(&format!("mapping {number}"), bytes))
+        .flat_map(|(mapping, bytes)| scanner.scan(mapping, bytes))
         .collect();
     assert!(
         found.is_empty(),

@@ -225,7 +225,9 @@ impl Served {
             .expect("it starts");
         let mut served = Served { child, directory };
         let begun = Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        // The kubeconfig is the last thing written before requests are answered.
+        let kubeconfig = served.directory.path().join("data/kubeconfig");
+        while !kubeconfig.exists() || std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
             let ended = served.child.try_wait().expect("ours");
             assert!(
                 ended.is_none() && begun.elapsed() < Duration::from_secs(30),

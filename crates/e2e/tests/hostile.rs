@@ -84,7 +84,6 @@ async fn bodies() {
             .body(body)
     };
     let limit = 3 << 20;
-    let too_large = "Request entity too large: limit is 3145728";
 
     for (media, method, path) in [
         ("application/json", "POST", SECRETS.to_owned()),
@@ -100,8 +99,13 @@ async fn bodies() {
         ),
         ("application/json", "DELETE", format!("{SECRETS}/s")),
     ] {
-        let reply = send(method, &path, media, vec![b' '; limit + 1]).send().await;
-        check.rejects(&reply, 413, "RequestEntityTooLarge", too_large);
+        let reply = send(method, &path, media, vec![b' '; limit + 1]).try_send().await;
+        check.rejects_large(reply);
+        let reply = server
+            .client_http2()
+            .request(method, &path)
+            .header("content-type", media);
+        check.rejects_large(reply.body(vec![b' '; limit + 1]).try_send().await);
     }
     // An endless chunked body is cut off.
     let head = format!(
@@ -122,7 +126,7 @@ async fn bodies() {
     });
 
     // Deep, repeated, broken.
-    for depth in [65, 1_000, 100_000, 1_000_000] {
+    for depth in [65, 1_000, 100_000, 400_000] {
         for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
             let body = format!(
                 "{{\"metadata\":{{\"name\":\"deep\"}},\"x\":{}1{}}}",
@@ -349,13 +353,18 @@ async fn patches() {
     check.that(matches!(reply.status, 400 | 422), || {
         format!("a deep path: {}", reply.status)
     });
-    let nested = (0..5_000).fold(json!(1), |inner, _| json!({"a": inner}));
-    for kind in ["merge", "strategic", "apply"] {
-        let reply = client
-            .patch(kind, &format!("{path}?fieldManager=m"), &nested)
-            .await;
-        check.that(matches!(reply.status, 400 | 413 | 415 | 422 | 500), || {
-            format!("{kind} nested: {}", reply.status)
+    let nested = format!("{}1{}", "{\"a\":".repeat(50_000), "}".repeat(50_000));
+    for (media, query) in [
+        ("application/merge-patch+json", ""),
+        ("application/strategic-merge-patch+json", ""),
+        ("application/apply-patch+yaml", "?fieldManager=m"),
+    ] {
+        let request = client
+            .request("PATCH", &format!("{path}{query}"))
+            .header("content-type", media);
+        let reply = request.body(nested.clone()).send().await;
+        check.that(matches!(reply.status, 400 | 413 | 422 | 500), || {
+            format!("{media} nested: {}", reply.status)
         });
     }
     let labels: serde_json::Map<String, Value> = (0..60_000)

@@ -90,13 +90,15 @@ async fn the_typed_api() {
         .await
         .expect("merged");
     assert!(!merged.data.unwrap_or_default().contains_key("b"));
-    let applied = json!({"apiVersion": "v1", "kind": "Secret", "data": {"c": "eg=="}});
+    let applied =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"c": "eg=="}});
     let object = secrets
         .patch("s", &PatchParams::apply("rust"), &Patch::Apply(&applied))
         .await
         .expect("applied");
     assert_eq!(object.data.unwrap_or_default().len(), 2);
-    let conflicting = json!({"apiVersion": "v1", "kind": "Secret", "data": {"c": "eQ=="}});
+    let conflicting =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "data": {"c": "eQ=="}});
     let error = secrets
         .patch("s", &PatchParams::apply("other"), &Patch::Apply(&conflicting))
         .await
@@ -140,7 +142,7 @@ async fn the_typed_api() {
     };
     maps.create(&PostParams::default(), &map).await.expect("created");
     let leases: Api<Lease> = Api::default_namespaced(client.clone());
-    let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "spec": {"holderIdentity": "me", "leaseDurationSeconds": 10}});
+    let lease = json!({"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "l"}, "spec": {"holderIdentity": "me", "leaseDurationSeconds": 10}});
     leases
         .patch("l", &PatchParams::apply("rust"), &Patch::Apply(&lease))
         .await

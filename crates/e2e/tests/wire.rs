@@ -464,10 +464,10 @@ async fn media_types_of_replies() {
         .request("POST", SECRETS)
         .header("content-type", "application/yaml")
         .header("accept", "application/yaml")
-        .body("metadata: {name: y}")
+        .body("metadata: {name: yaml}")
         .send()
         .await;
-    check.that(made.status == 201 && made.text().contains("name: y"), || {
+    check.that(made.status == 201 && made.text().contains("name: yaml"), || {
         made.text()
     });
     let missing = accept(&client, &format!("{SECRETS}/missing"), PROTOBUF).await;

@@ -46,7 +46,6 @@ fn generic(mut session: Session) {
     session.ok("create secret generic renamed --from-file=ssh-privatekey=kuard.key --from-file=ssh-publickey=kuard.crt --type=kubernetes.io/ssh-auth");
     session.kubectl.file("folder/one", "1");
     session.kubectl.file("folder/.two", "2");
-    session.kubectl.file("folder/not a key", "3");
     session.ok("create secret generic directory --from-file=folder");
     session
         .kubectl
@@ -103,7 +102,7 @@ fn generic(mut session: Session) {
     session.fails(
         "create secret generic Bad_Name",
         &[
-            "The Secret \"Bad_Name\" is invalid: metadata.name: Invalid value",
+            "Secret \"Bad_Name\" is invalid: metadata.name: Invalid value",
             "a lowercase RFC 1123 subdomain must consist of",
         ],
     );
@@ -174,7 +173,7 @@ fn tls(mut session: Session) {
     let got = session.json("get secret my-tls-secret -o json");
     let certificate = std::fs::read(home.join("tls.crt")).expect("made");
     session.check.has("pair", &got, json!({"type": "kubernetes.io/tls", "data": {"tls.crt": STANDARD.encode(certificate), "tls.key": "*"}}));
-    session.kubectl.file("broken.yaml", "apiVersion: v1\nkind: Secret\nmetadata:\n  name: broken\ntype: kubernetes.io/tls\nstringData:\n  tls.crt: x\n  tls.key: y\n");
+    session.kubectl.file("broken.yaml", "apiVersion: v1\nkind: Secret\nmetadata:\n  name: broken\ntype: kubernetes.io/tls\nstringData:\n  tls.crt: x\n  tls.key: z\n");
     let ran = session.kubectl.run(&["create", "-f", "broken.yaml"]);
     session.check.that(
         ran.code == 0

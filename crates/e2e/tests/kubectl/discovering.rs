@@ -20,7 +20,7 @@ fn explaining(mut session: Session) {
     );
     session.shows("explain secrets.data", &["data", "<map[string]string>", "base64"]);
     session.shows(
-        "explain secret.metadata.ownerReferences.uid",
+        "explain secret.metadata.ownerReferences",
         &["uid", "<string>", "-required-"],
     );
     session.shows(

@@ -343,23 +343,14 @@ async fn label_selectors() {
             "n>abc",
             "unable to parse requirement: values[0]: Invalid value: \"abc\": for 'Gt', 'Lt' operators, the value must be an integer",
         ),
-        (
-            "a b",
-            "unable to parse requirement: found 'b', expected: ',' or 'end of string'",
-        ),
+        ("a=x b", "found 'b', expected: ',' or 'end of string'"),
         ("a,", "found '', expected: identifier after ','"),
         ("=a", "found '=', expected: !, identifier, or 'end of string'"),
     ] {
         let reply = client
             .get(&format!("{SECRETS}?labelSelector={}", query(selector)))
             .await;
-        let found = message.trim_start_matches("unable to parse requirement: ");
-        check.rejects_with(
-            &reply,
-            400,
-            "BadRequest",
-            &[if selector == "a b" { found } else { message }],
-        );
+        check.rejects_with(&reply, 400, "BadRequest", &[message]);
     }
     check.finish();
 }

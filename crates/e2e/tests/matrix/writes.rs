@@ -106,7 +106,7 @@ async fn bodies_of_the_wrong_kind() {
 async fn yaml_bodies() {
     let (_server, mut check) = start();
     let client = check.client().clone();
-    let body = "# a comment\napiVersion: v1\nkind: Secret\nmetadata:\n  name: y\nstringData:\n  a: \"yes\"\n  b: |\n    two\n    lines\ntype: Opaque\n---\nkind: Ignored\n";
+    let body = "# a comment\napiVersion: v1\nkind: Secret\nmetadata:\n  name: yaml\nstringData:\n  a: \"yes\"\n  b: |\n    two\n    lines\ntype: Opaque\n---\nkind: Ignored\n";
     let reply = raw(&client, "POST", SECRETS, "application/yaml", body).await;
     check.accepts(
         &reply,
