@@ -16,6 +16,12 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
 
     /// Removes a file; it is no error if there is none.
     fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Gives a file another name; durable when this returns.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Bytes that can still be written, if that can be known.
+    fn available(&self) -> Option<u64>;
 }
 
 /// One open file.
@@ -92,6 +98,16 @@ impl Disk for Directory {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        fs::rename(self.path.join(from), self.path.join(to))?;
+        File::open(&self.path)?.sync_all()
+    }
+
+    fn available(&self) -> Option<u64> {
+        let status = rustix::fs::statvfs(&self.path).ok()?;
+        Some(status.f_bavail * status.f_frsize)
     }
 }
 

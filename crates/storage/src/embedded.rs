@@ -13,6 +13,7 @@ mod pages;
 mod recovery;
 mod restore;
 mod shared;
+mod space;
 mod table_file;
 mod tables;
 mod writer;
@@ -31,11 +32,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub use self::restore::restore;
 
-use self::checkpointer::{Checkpointer, make_reserve};
+use self::checkpointer::Checkpointer;
 use self::journal::{Journal, JournalFormat};
 use self::lock::ProcessLock;
 use self::overlay::Overlay;
 use self::shared::{Shared, Signals, View};
+use self::space::Space;
 use self::table_file::{TableFile, TableOptions};
 use self::writer::{Job, Pending, Writer};
 use crate::disk::{Directory, Disk};
@@ -159,7 +161,8 @@ impl Embedded {
             .events
             .last()
             .map_or(state.revision, |event| event.revision);
-        let has_reserve = make_reserve(disk.as_ref(), options.reserve_bytes).is_ok();
+        let space = Space::new(Arc::clone(&disk), options.reserve_bytes);
+        let has_reserve = space.make_reserve().is_ok();
         let frozen = !replayed.is_empty();
         let view = View {
             tables: Some(tables),
@@ -186,17 +189,15 @@ impl Embedded {
                 corrupt_records: AtomicU64::new(0),
                 store_id: file.store_id(),
                 lock: Mutex::new(lock),
+                space,
             }
         });
         let (jobs, receiver) = mpsc::channel(QUEUE);
         let checkpointer = Checkpointer {
             shared: Arc::clone(&shared),
-            disk,
             file: Some(file),
             jobs: jobs.downgrade(),
             delay: options.checkpoint_delay,
-            reserve_bytes: options.reserve_bytes,
-            freed: 0,
         };
         let checkpointer = spawn("checkpointer", move || checkpointer.run())?;
         let writer = Writer {
@@ -344,3 +345,6 @@ impl Store for Embedded {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -77,7 +77,7 @@ mod tests {
     use crate::store::Transaction;
 
     fn keyring(root: u8) -> Arc<Keyring> {
-        let service = Arc::new(LocalKey::new(&[root; 32]));
+        let service = Arc::new(LocalKey::new(&[root; 32]).expect("key"));
         Arc::new(Keyring::new("local", service, [root; 32], &[1; 12]).expect("keyring"))
     }
 

@@ -12,7 +12,6 @@ use super::pages::PageFailure;
 use super::shared::Shared;
 use super::table_file::TableFile;
 use super::writer::Job;
-use crate::disk::{Disk, is_full};
 use crate::error::StoreError;
 use crate::store::Serving;
 
@@ -20,21 +19,15 @@ use crate::store::Serving;
 const TICK: Duration = Duration::from_millis(500);
 /// Events of history removed in one transaction.
 const TRIM: usize = 2_000;
-const RESERVE: &str = "reserve";
 
 pub(crate) struct Checkpointer {
     pub shared: Arc<Shared>,
-    pub disk: Arc<dyn Disk>,
     /// Only absent while it is being opened anew.
     pub file: Option<TableFile>,
     /// To ask the writer for what it holds.
     pub jobs: mpsc::WeakSender<Job>,
     /// What the journal holds may be so old.
     pub delay: Duration,
-    /// Size of the file that is given up when the disk is full, so that deletes have room.
-    pub reserve_bytes: u64,
-    /// Bytes of values removed from the tables since the disk was full.
-    pub freed: u64,
 }
 
 /// What is due.
@@ -76,7 +69,7 @@ impl Checkpointer {
                 Due::Trim => self.trim()?,
                 Due::Nothing => self.ask_for_old_changes(),
             }
-            self.restore_reserve();
+            self.look_for_room();
         }
     }
 
@@ -125,6 +118,7 @@ impl Checkpointer {
         };
         match self.file().apply(&frozen.events) {
             Ok(()) => {
+                self.shared.space.note_used(frozen.load());
                 self.show(true)?;
                 self.shared.signal(|signals| {
                     signals.frozen = false;
@@ -158,7 +152,7 @@ impl Checkpointer {
         }
         match self.file().trim(compacted, TRIM) {
             Ok(freed) => {
-                self.freed += freed as u64;
+                self.shared.space.note_freed(freed as u64);
                 self.show(false)
             }
             Err(error) => {
@@ -177,14 +171,9 @@ impl Checkpointer {
             None => return Err(error.to_string()),
         }
         self.shared.set_full(true);
-        self.freed = 0;
-        let had_reserve =
-            matches!(self.disk.open(RESERVE, false), Ok(file) if file.len().is_ok_and(|l| l > 0));
-        if had_reserve {
-            self.disk
-                .remove(RESERVE)
-                .map_err(|error| format!("giving up the reserve: {error}"))?;
-        }
+        self.shared.space.forget_reusable();
+        let given_up = self.shared.space.give_up_reserve();
+        let had_reserve = given_up.map_err(|error| format!("giving up the reserve: {error}"))?;
         self.reopen()?;
         // Without anything gained there is no point in trying at once.
         self.shared.signal(|signals| signals.stuck = !had_reserve);
@@ -216,42 +205,10 @@ impl Checkpointer {
         }
     }
 
-    /// Once the disk was full: takes writes again as soon as there is room for the reserve, or as
-    /// much has been removed from the tables.
-    fn restore_reserve(&mut self) {
-        if self.shared.serving() != Serving::Full || self.shared.signals.lock().expect("signals").frozen {
-            return;
-        }
-        match make_reserve(self.disk.as_ref(), self.reserve_bytes) {
-            Ok(()) => self.shared.set_full(false),
-            Err(error) if is_full(&error) => {
-                if self.freed >= 2 * self.reserve_bytes {
-                    self.freed = 0;
-                    self.shared.set_full(false);
-                }
-            }
-            Err(error) => tracing::warn!(%error, "cannot make the reserve file"),
+    /// Once the disk was full: takes puts again when there is room.
+    fn look_for_room(&self) {
+        if self.shared.serving() == Serving::Full && !self.shared.signals.lock().expect("signals").frozen {
+            self.shared.set_full(!self.shared.space.is_enough());
         }
     }
-}
-
-/// Makes the file that is given up when the disk is full. Written, not just sized, so that the
-/// blocks are really there.
-pub(crate) fn make_reserve(disk: &dyn Disk, bytes: u64) -> std::io::Result<()> {
-    let file = disk.open(RESERVE, true)?;
-    if file.len()? >= bytes {
-        return Ok(());
-    }
-    let zeros = vec![0; 64 << 10];
-    let mut length = 0;
-    while length < bytes {
-        let step = zeros.len().min((bytes - length) as usize);
-        if let Err(error) = file.write(length, &zeros[..step]) {
-            // Half a reserve would only take the room of what is needed now.
-            disk.remove(RESERVE)?;
-            return Err(error);
-        }
-        length += step as u64;
-    }
-    file.sync()
 }

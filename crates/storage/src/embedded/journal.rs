@@ -72,7 +72,7 @@ impl Journal {
         let files = [open_segment(disk, 0, &format)?, open_segment(disk, 1, &format)?];
         let mut segments = Vec::new();
         for file in &files {
-            if let Some(segment) = read_segment(file.as_ref(), &format)? {
+            if let Some(segment) = read_segment(file.as_ref(), &format, revision)? {
                 segments.push(segment);
             }
         }
@@ -93,6 +93,10 @@ impl Journal {
     pub(crate) fn fits(&self, payload: usize) -> bool {
         let end = self.offset.checked_add(frame_bytes(payload) as u64);
         end.is_some_and(|end| end <= self.format.segment_bytes)
+    }
+
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        self.format.segment_bytes
     }
 
     /// Begins the next segment, over the one before the current one: everything in that must be in
@@ -234,7 +238,11 @@ struct Frame {
 }
 
 /// Reads the frames of a segment up to the torn end; `None` if the file holds no segment yet.
-fn read_segment(file: &dyn DiskFile, format: &JournalFormat) -> Result<Option<Segment>, OpenError> {
+fn read_segment(
+    file: &dyn DiskFile,
+    format: &JournalFormat,
+    revision: Revision,
+) -> Result<Option<Segment>, OpenError> {
     let failed = |source| OpenError::Io {
         operation: "reading the journal",
         source,
@@ -253,9 +261,11 @@ fn read_segment(file: &dyn DiskFile, format: &JournalFormat) -> Result<Option<Se
         frames.push(frame);
     }
     // A frame is only written when the one before it is durable. So a whole frame behind a broken
-    // one means that the broken one was acknowledged and then damaged.
+    // one means that the broken one was acknowledged and then damaged; or that the segment, which
+    // is in the tables, was being overwritten by the next one when the power went.
     for behind in (offset + BLOCK..content.len()).step_by(BLOCK) {
-        if read_frame(&content, behind, number, format).is_some() {
+        let frame = read_frame(&content, behind, number, format);
+        if frame.is_some_and(|frame| frame.after > revision) {
             let reason = format!("{}: damaged at byte {offset}", file_name(number));
             return Err(OpenError::Corrupt { reason });
         }

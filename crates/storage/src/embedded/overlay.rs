@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::space::Load;
 use crate::event_log::event_bytes;
 use crate::store::{Change, Event, Record, Revision};
 
@@ -44,6 +45,13 @@ pub(crate) fn count_change(event: &Event) -> i64 {
 }
 
 impl Overlay {
+    pub(crate) fn load(&self) -> Load {
+        Load {
+            events: self.events.len(),
+            bytes: self.bytes,
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }

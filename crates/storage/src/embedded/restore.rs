@@ -1,6 +1,5 @@
 //! From a backup to a new store.
 
-use std::fs::{self, File};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -10,9 +9,9 @@ use bytes::Bytes;
 use super::EmbeddedOptions;
 use super::backup;
 use super::lock::ProcessLock;
-use super::table_file::{FILE_NAME, TableFile, TableOptions};
+use super::table_file::{FILE_NAME, TableFile, TableOptions, is_missing};
 use super::tables::TableState;
-use crate::disk::Directory;
+use crate::disk::{Directory, Disk};
 use crate::error::RestoreError;
 use crate::record::Authenticator;
 use crate::store::Revision;
@@ -20,7 +19,6 @@ use crate::store::Revision;
 /// Records and bytes brought into the tables in one transaction.
 const BATCH: usize = 2_000;
 const BATCH_BYTES: usize = 4 << 20;
-const PARTIAL: &str = "strongroom.redb.partial";
 /// A restored store goes on at the next multiple of this but one, so that no revision which
 /// anybody has seen after the backup was made is given out again.
 const EPOCH: Revision = 1_000_000;
@@ -40,34 +38,21 @@ pub fn restore(backup: &Path, options: &EmbeddedOptions) -> Result<Revision, Res
     let directory = Directory::create(&options.directory).map_err(failed("making the data directory"))?;
     let _lock = ProcessLock::acquire(directory.path())?;
     let path = directory.path().to_owned();
+    let disk: Arc<dyn Disk> = Arc::new(directory);
     for name in [FILE_NAME, "journal-0", "journal-1"] {
-        if path
-            .join(name)
-            .try_exists()
-            .map_err(failed("looking into the data directory"))?
-        {
+        if !is_missing(disk.as_ref(), name)? {
             return Err(RestoreError::NotEmpty { path });
         }
-    }
-    match fs::remove_file(path.join(PARTIAL)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(failed("removing an unfinished restore")(error));
-        }
-        _ => {}
     }
     let table_options = TableOptions {
         store_id: options.store_id,
         authenticator: authenticator.clone(),
         cache_bytes: options.cache_bytes,
     };
-    let mut file = TableFile::open_named(Arc::new(directory), table_options, PARTIAL)?;
+    let mut file = TableFile::create(disk, table_options)?;
     let revision = (header.revision / EPOCH + 2) * EPOCH;
     fill(&mut file, backup, &authenticator, revision)?;
-    file.close()?;
-    fs::rename(path.join(PARTIAL), path.join(FILE_NAME)).map_err(failed("naming the table file"))?;
-    File::open(&path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(failed("syncing the data directory"))?;
+    file.publish()?.close()?;
     Ok(revision)
 }
 

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::lock::ProcessLock;
 use super::overlay::{self, Overlay};
 use super::pages::PageFailure;
+use super::space::{Load, Space};
 use super::tables::{Checked, DamagedRecord, Tables};
 use crate::error::{StoreError, WatchError};
 use crate::event_log::{EventLog, History, HistoryBatch};
@@ -55,6 +56,7 @@ pub(crate) struct Shared {
     pub corrupt_records: AtomicU64,
     pub store_id: [u8; 16],
     pub lock: Mutex<Option<ProcessLock>>,
+    pub space: Space,
 }
 
 impl std::fmt::Debug for Shared {
@@ -110,6 +112,16 @@ struct Snapshot {
 impl Shared {
     pub(crate) fn serving(&self) -> Serving {
         self.serving.borrow().clone()
+    }
+
+    /// What the journal holds and the tables do not.
+    pub(crate) fn load(&self) -> Load {
+        let view = self.view.read().expect("view");
+        view.active.load()
+            + view
+                .frozen
+                .as_ref()
+                .map_or(Load::default(), |frozen| frozen.load())
     }
 
     /// Ends writing for good.

@@ -16,12 +16,13 @@ use super::tables::{
 };
 use crate::disk::Disk;
 use crate::error::{OpenError, StoreError};
-use crate::record::{Authenticator, StoredHeader};
+use crate::record::{Authenticator, StoredHeader, Tag};
 use crate::store::{Change, Event, Revision};
 
 /// Version of the layout described in `docs/storage-format.md`.
 pub(crate) const FORMAT: u32 = 1;
 pub(crate) const FILE_NAME: &str = "strongroom.redb";
+const PARTIAL_NAME: &str = "strongroom.redb.partial";
 /// Events brought into key order at a time: enough to share pages, little to hold.
 const CHUNK: usize = 1024;
 
@@ -44,16 +45,41 @@ pub(crate) struct TableFile {
 }
 
 impl TableFile {
-    /// Opens the database, or makes it if there is none.
+    /// Opens the database, or makes it if there is none. It gets its name when it is complete.
     pub(crate) fn open(disk: Arc<dyn Disk>, options: TableOptions) -> Result<Self, OpenError> {
-        Self::open_named(disk, options, FILE_NAME)
+        if is_missing(disk.as_ref(), FILE_NAME)? {
+            TableFile::create(disk, options)?.publish()
+        } else {
+            TableFile::open_named(disk, options, FILE_NAME)
+        }
     }
 
-    pub(crate) fn open_named(
-        disk: Arc<dyn Disk>,
-        mut options: TableOptions,
-        name: &str,
-    ) -> Result<Self, OpenError> {
+    /// Makes an empty database, which is not found by [`TableFile::open`] until it is published.
+    pub(crate) fn create(disk: Arc<dyn Disk>, options: TableOptions) -> Result<Self, OpenError> {
+        let failed = |source| OpenError::Io {
+            operation: "removing an unfinished table file",
+            source,
+        };
+        disk.remove(PARTIAL_NAME).map_err(failed)?;
+        TableFile::open_named(disk, options, PARTIAL_NAME)
+    }
+
+    /// Gives a new database its name.
+    pub(crate) fn publish(self) -> Result<Self, OpenError> {
+        let (disk, options) = (Arc::clone(&self.disk), self.options.clone());
+        let closed = self.close();
+        closed.map_err(|error| OpenError::Corrupt {
+            reason: error.to_string(),
+        })?;
+        let failed = |source| OpenError::Io {
+            operation: "naming the table file",
+            source,
+        };
+        disk.rename(PARTIAL_NAME, FILE_NAME).map_err(failed)?;
+        TableFile::open_named(disk, options, FILE_NAME)
+    }
+
+    fn open_named(disk: Arc<dyn Disk>, mut options: TableOptions, name: &str) -> Result<Self, OpenError> {
         let (database, pages) = open_database(disk.as_ref(), name, options.cache_bytes)?;
         let opened = catch_unwind(AssertUnwindSafe(|| identify(&database, &mut options)));
         let state = opened.unwrap_or_else(|_| Err(inconsistent()))?;
@@ -241,6 +267,18 @@ impl TableFile {
     }
 }
 
+/// Whether there is no file of that name.
+pub(crate) fn is_missing(disk: &dyn Disk, name: &str) -> Result<bool, OpenError> {
+    match disk.open(name, false) {
+        Ok(_) => Ok(false),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(true),
+        Err(source) => Err(OpenError::Io {
+            operation: "looking into the data directory",
+            source,
+        }),
+    }
+}
+
 fn modified(stored: &[u8]) -> Revision {
     StoredHeader::parse(stored).map_or(0, |header| header.modified)
 }
@@ -408,7 +446,7 @@ fn identify(database: &Database, options: &mut TableOptions) -> Result<TableStat
     state.ok_or_else(|| damaged("state"))
 }
 
-fn key_check(options: &TableOptions) -> [u8; 32] {
+fn key_check(options: &TableOptions) -> Tag {
     options.authenticator.tag(b"key    1", &[&options.store_id])
 }
 

@@ -8,7 +8,7 @@ use redb::{ReadOnlyTable, ReadTransaction, TableDefinition};
 
 use super::pages::Pages;
 use crate::error::StoreError;
-use crate::record::{Authenticator, StoredHeader};
+use crate::record::{Authenticator, StoredHeader, TAG};
 use crate::store::{Change, Event, Record, Revision};
 
 /// key → stored record.
@@ -50,7 +50,7 @@ pub(crate) struct TableState {
 impl TableState {
     /// The form stored in `meta` under `state`, with its tag.
     pub(crate) fn encode(&self, store_id: &[u8; 16], authenticator: &Authenticator) -> Vec<u8> {
-        let mut out = Vec::with_capacity(56);
+        let mut out = Vec::with_capacity(24 + TAG);
         for revision in [self.revision, self.compacted, self.trimmed] {
             out.extend_from_slice(&revision.to_le_bytes());
         }

@@ -15,8 +15,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::journal::{AppendError, Entry, Journal, encode_entry};
 use super::overlay::Overlay;
 use super::shared::{Found, Shared};
+use super::space::Load;
 use crate::disk::is_full;
 use crate::error::StoreError;
+use crate::event_log::event_bytes;
 use crate::store::{Change, Committed, Condition, Event, Record, Revision, Serving, Transaction, Write};
 
 /// Most transactions of a group.
@@ -57,6 +59,8 @@ struct Staged {
     payload: Vec<u8>,
     events: Vec<Arc<Event>>,
     latest: HashMap<Bytes, usize>,
+    bytes: usize,
+    has_put: bool,
 }
 
 type Answer = (
@@ -136,7 +140,7 @@ impl Writer {
             };
             answers.push((answer, decided));
         }
-        let written = self.write(staged);
+        let written = self.make_room(&staged).and_then(|()| self.write(staged));
         for (answer, decided) in answers {
             // The group is decided on the ground of its own changes: if those are not durable,
             // none of its answers holds.
@@ -182,13 +186,27 @@ impl Writer {
         self.shared.find(key)
     }
 
+    /// Refuses a group with puts unless the tables will have room for it, if need be after what
+    /// the journal holds has been moved there.
+    fn make_room(&mut self, staged: &Staged) -> Result<(), WriteFailure> {
+        if !staged.has_put || self.shared.space.has_room_for(self.shared.load() + staged.load()) {
+            return Ok(());
+        }
+        self.flush_all()?;
+        if self.shared.space.has_room_for(staged.load()) {
+            return Ok(());
+        }
+        self.shared.set_full(true);
+        Err(WriteFailure::Full)
+    }
+
     /// Makes what a group changed durable, then visible.
     fn write(&mut self, staged: Staged) -> Result<(), WriteFailure> {
         let Some(last) = staged.events.last() else {
             return Ok(());
         };
         let after = last.revision;
-        if !self.journal.fits(staged.payload.len()) {
+        if !self.journal.fits(staged.payload.len()) || self.holds_enough() {
             self.rotate()?;
         }
         match self.journal.append(self.revision, after, &staged.payload) {
@@ -213,6 +231,11 @@ impl Writer {
         // Readers come first: who is told of a change can also read it.
         self.shared.log.publish(&staged.events);
         Ok(())
+    }
+
+    /// Events hold previous values, which the journal does not.
+    fn holds_enough(&self) -> bool {
+        self.shared.view.read().expect("view").active.bytes as u64 >= self.journal.segment_bytes()
     }
 
     fn failed(&self, reason: String) -> WriteFailure {
@@ -260,11 +283,15 @@ impl Writer {
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {
+        Ok(self.flush_all()?)
+    }
+
+    fn flush_all(&mut self) -> Result<(), WriteFailure> {
         let is_empty = self.shared.view.read().expect("view").active.is_empty();
         if !is_empty {
             self.rotate()?;
         }
-        Ok(self.wait_until_idle()?)
+        self.wait_until_idle()
     }
 }
 
@@ -284,6 +311,13 @@ impl From<WriteFailure> for StoreError {
 }
 
 impl Staged {
+    fn load(&self) -> Load {
+        Load {
+            events: self.events.len(),
+            bytes: self.bytes,
+        }
+    }
+
     fn add(&mut self, revision: Revision, write: Write, before: Option<Found>) {
         let key = write.key().clone();
         let (value, change) = match write {
@@ -320,13 +354,16 @@ impl Staged {
         };
         encode_entry(&entry, &mut self.payload);
         let previous = before.and_then(|found| found.record);
-        self.latest.insert(key.clone(), self.events.len());
-        self.events.push(Arc::new(Event {
+        let event = Event {
             revision,
             key,
             change,
             previous,
-        }));
+        };
+        self.latest.insert(event.key.clone(), self.events.len());
+        self.bytes += event_bytes(&event);
+        self.has_put |= matches!(event.change, Change::Put(_));
+        self.events.push(Arc::new(event));
     }
 }
 
