@@ -49,7 +49,7 @@ fn all(steps: Vec<(&str, Command)>) -> Result<()> {
 /// The long settings; each can be overridden from outside.
 const SOAK: [(&str, &str); 4] = [
     ("STRONGROOM_R1_CYCLES", "2000"),
-    ("STRONGROOM_R7_FLIPS", "10000"),
+    ("STRONGROOM_R7_FLIPS", "2000"),
     ("STRONGROOM_R14_SECONDS", "60"),
     ("STRONGROOM_R16_SECONDS", "60"),
 ];

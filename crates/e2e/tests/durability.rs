@@ -570,6 +570,10 @@ async fn inspect(what: &str, copy: &Path, objects: &BTreeMap<String, String>) ->
                 "{what}: {failure}"
             );
             assert!(!failure.output.contains("panicked"), "{what}: {failure}");
+            println!(
+                "{what}: does not start: {}",
+                failure.output.trim_end().lines().last().unwrap_or_default()
+            );
             return None;
         }
     };
@@ -638,7 +642,7 @@ async fn inspect(what: &str, copy: &Path, objects: &BTreeMap<String, String>) ->
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn r7_bit_rot() {
-    let flips: usize = setting("STRONGROOM_R7_FLIPS", 40);
+    let flips: usize = setting("STRONGROOM_R7_FLIPS", 30);
     let (mut random, seed) = Random::fresh();
     println!("R7: {flips} flips, seed {seed}");
     let (server, objects) = specimen(30).await;
@@ -695,6 +699,10 @@ async fn r7_cut_files() {
 
 const SEALED: &[u8] = b"k8s:enc:";
 
+fn is_table(file: &Path) -> bool {
+    file.extension().is_some_and(|extension| extension == "redb")
+}
+
 /// Where sealed values begin in the files of a store.
 fn sealed_values(files: &[PathBuf]) -> Vec<(PathBuf, usize)> {
     let mut found = Vec::new();
@@ -720,11 +728,16 @@ async fn s18_altered_and_exchanged_values_are_refused() {
         objects.len()
     );
     let (mut random, seed) = Random::fresh();
-    let mut hits = 0;
-    for trial in 0..24 {
+    let (mut hits, mut stopped) = (0, 0);
+    let trials: usize = setting("STRONGROOM_S18_TRIALS", 16);
+    for trial in 0..trials {
         let copy = copy_of(&server.data(), &server.scratch());
         let files = store_files(&copy);
-        let places = sealed_values(&files);
+        let mut places = sealed_values(&files);
+        // Mostly the tables: what is altered in the journal is also seen as damage of the journal.
+        if trial % 8 < 7 && places.iter().any(|(file, _)| is_table(file)) {
+            places.retain(|(file, _)| is_table(file));
+        }
         let (file, at) = places[random.below(places.len() as u64) as usize].clone();
         let mut bytes = std::fs::read(&file).expect("readable");
         let (what, most) = match trial % 4 {
@@ -764,10 +777,12 @@ async fn s18_altered_and_exchanged_values_are_refused() {
             "seed {seed}, trial {trial}: {what} at {at} of {}",
             file.file_name().unwrap_or_default().to_string_lossy()
         );
-        if let Some(refused) = inspect(&what, &copy, &objects).await {
+        let found = inspect(&what, &copy, &objects).await;
+        stopped += usize::from(found.is_none());
+        if let Some(refused) = found {
             assert!(refused.len() <= most, "{what}: {refused:?} are refused");
             hits += usize::from(!refused.is_empty());
         }
     }
-    println!("S18: {hits} of 24 tampered stores refused single objects");
+    println!("S18: of {trials} tampered stores {hits} refused single objects, {stopped} did not start");
 }
