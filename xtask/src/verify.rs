@@ -47,7 +47,11 @@ fn all(steps: Vec<(&str, Command)>) -> Result<()> {
 }
 
 /// The long settings; each can be overridden from outside.
-const SOAK: [(&str, &str); 4] = [
+const SOAK: [(&str, &str); 8] = [
+    ("STRONGROOM_POWER_IMAGES", "100000"),
+    ("STRONGROOM_BIT_FLIPS", "10000"),
+    ("STRONGROOM_MODEL_OPERATIONS", "1000000"),
+    ("STRONGROOM_MUTATIONS", "20000"),
     ("STRONGROOM_R1_CYCLES", "2000"),
     ("STRONGROOM_R7_FLIPS", "2000"),
     ("STRONGROOM_R14_SECONDS", "60"),
