@@ -77,37 +77,70 @@ impl HttpBody for Body {
     }
 }
 
-/// Reads a request's body, at most `limit` bytes of it. A body that says that it is larger is refused unread.
-pub async fn read<B>(body: B, limit: usize) -> Result<Bytes, Box<Status>>
+/// How much more than the limit is read and dropped, so that a client that writes before it reads sees the answer.
+const DISCARDED: usize = 4;
+
+/// Reads a request's body, at most `limit` bytes of it.
+///
+/// # Errors
+/// 413 for a larger body, 400 for one that breaks off.
+pub async fn read<B>(mut body: B, limit: usize) -> Result<Bytes, Box<Status>>
 where
     B: HttpBody<Data = Bytes> + Unpin,
 {
-    let too_large = || Box::new(Status::too_large(&format!("limit is {limit}")));
-    let mut body = body;
     let announced = body.size_hint().lower();
-    if announced > limit as u64 {
-        return Err(too_large());
-    }
-    let mut first: Option<Bytes> = None;
-    let mut rest: Option<BytesMut> = None;
-    let mut total = 0;
+    let mut collected = Collected::default();
+    let mut total: usize = 0;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|_| Box::new(Status::bad_request("the request's body broke off")))?;
         let Ok(data) = frame.into_data() else { continue };
-        total += data.len();
+        total = total.saturating_add(data.len());
         if total > limit {
-            return Err(too_large());
-        }
-        match (&mut first, &mut rest) {
-            (_, Some(rest)) => rest.extend_from_slice(&data),
-            (None, None) => first = Some(data),
-            (Some(start), None) => {
-                let mut joined = BytesMut::with_capacity((announced as usize).max(total));
-                joined.extend_from_slice(start);
-                joined.extend_from_slice(&data);
-                rest = Some(joined);
+            collected = Collected::default();
+            if total > limit.saturating_mul(DISCARDED) {
+                break;
             }
+        } else if announced <= limit as u64 {
+            collected.add(data, usize::try_from(announced).unwrap_or(0));
         }
     }
-    Ok(rest.map(BytesMut::freeze).or(first).unwrap_or_default())
+    if total > limit {
+        return Err(Box::new(Status::too_large(&format!("limit is {limit}"))));
+    }
+    Ok(collected.finish())
+}
+
+/// A body as it arrives; one that comes in one piece is not copied.
+#[derive(Default)]
+enum Collected {
+    #[default]
+    Nothing,
+    One(Bytes),
+    Many(BytesMut),
+}
+
+impl Collected {
+    fn add(&mut self, data: Bytes, announced: usize) {
+        *self = match std::mem::take(self) {
+            Self::Nothing => Self::One(data),
+            Self::One(first) => {
+                let mut joined = BytesMut::with_capacity(announced.max(first.len() + data.len()));
+                joined.extend_from_slice(&first);
+                joined.extend_from_slice(&data);
+                Self::Many(joined)
+            }
+            Self::Many(mut joined) => {
+                joined.extend_from_slice(&data);
+                Self::Many(joined)
+            }
+        };
+    }
+
+    fn finish(self) -> Bytes {
+        match self {
+            Self::Nothing => Bytes::new(),
+            Self::One(bytes) => bytes,
+            Self::Many(bytes) => bytes.freeze(),
+        }
+    }
 }

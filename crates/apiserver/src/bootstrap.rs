@@ -8,6 +8,9 @@ use crate::routes::Target;
 use crate::server::ApiServer;
 use crate::write::{New, create_object, new_context};
 
+/// First address of kube-apiserver's default service range. Nothing routes it; clients look at its family.
+const SERVICE_ADDRESS: &str = "10.0.0.1";
+
 /// Why a server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -43,7 +46,10 @@ pub(crate) async fn ensure_system_objects(server: &ApiServer, address: &str) -> 
         .unwrap_or(6443);
     let spec = json!({
         "type": "ClusterIP",
-        "clusterIP": "None",
+        "clusterIP": SERVICE_ADDRESS,
+        "clusterIPs": [SERVICE_ADDRESS],
+        "ipFamilies": ["IPv4"],
+        "ipFamilyPolicy": "SingleStack",
         "ports": [{"name": "https", "protocol": "TCP", "port": 443, "targetPort": port}],
     });
     service.body.insert("spec".to_owned(), spec);

@@ -20,7 +20,7 @@ use strongroom_resources::{RESOURCES, Resource, serves};
 use crate::body::Body;
 use crate::encode::{content_type, encode};
 use crate::gzip::Gzip;
-use crate::negotiation::{Accepted, Transform, wants_pretty};
+use crate::negotiation::{Accepted, Shape, Transform, negotiate, wants_pretty};
 use crate::pipeline::Admitted;
 use crate::respond;
 use crate::version;
@@ -28,8 +28,6 @@ use crate::version;
 const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 const V2_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 const V3_PROTOBUF: &str = "application/com.github.proto-openapi.spec.v3.v1.0+protobuf";
-/// Documents above this size are compressed for those who like it.
-const COMPRESS_ABOVE: usize = 128 * 1024;
 
 /// A document as bytes, with the hash that clients cache it by.
 struct Document {
@@ -209,7 +207,7 @@ fn discovery<B>(request: &Admitted<'_, B>, path: &str, accept: &str) -> Response
             "only the following media types are accepted: {}",
             crate::negotiation::MEDIA_TYPES
         );
-        return respond::status(&Status::not_acceptable(&text, false), None);
+        return respond::status(&Status::not_acceptable(&text, false), None, false);
     }
     let core = path == "/api";
     let name = format!("{path}{}", if wants_aggregated { "#aggregated" } else { "" });
@@ -251,7 +249,14 @@ fn legacy_answer<B>(request: &Admitted<'_, B>, path: &str) -> Result<Response<Bo
         _ => return Ok(respond::page_not_found()),
     };
     match document {
-        Some(document) => plain(request, &document),
+        Some(document) => {
+            negotiate(
+                request.header(&http::header::ACCEPT),
+                Shape::One,
+                "metav1.APIResource",
+            )?;
+            plain(request, &document)
+        }
         None if serves(group, None) => unknown_version(),
         None => Ok(respond::page_not_found()),
     }
@@ -263,10 +268,8 @@ fn cached<B>(request: &Admitted<'_, B>, document: &Document, content_type: &'sta
     let known = request
         .header(&IF_NONE_MATCH)
         .is_some_and(|known| known.split(',').any(|tag| tag.trim() == etag));
-    let gzip = document.bytes.len() > COMPRESS_ABOVE
-        && request
-            .header(&ACCEPT_ENCODING)
-            .is_some_and(|codings| codings.contains("gzip"));
+    let gzip = document.bytes.len() > respond::COMPRESS_ABOVE
+        && respond::accepts_gzip(request.header(&ACCEPT_ENCODING));
     let body = match (known, gzip) {
         (true, _) => Bytes::new(),
         (false, true) => document

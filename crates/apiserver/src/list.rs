@@ -28,7 +28,7 @@ use crate::versions;
 const PAGE_RECORDS: usize = 256;
 const PAGE_BYTES: usize = 512 * 1024;
 /// Answers up to this size are sent whole; larger ones flow, and are compressed if the client likes.
-const WHOLE: usize = 128 * 1024;
+const WHOLE: usize = respond::COMPRESS_ABOVE;
 /// Size of the pieces in which an answer flows.
 const CHUNK: usize = 64 * 1024;
 
@@ -47,7 +47,7 @@ pub(crate) async fn answer<B>(
     form.list_start(&mut start);
     lister.fill(&mut start, WHOLE).await?;
     let warnings = lister.warnings();
-    let gzip = accepts_gzip(request.header(&ACCEPT_ENCODING)) && start.len() >= WHOLE;
+    let gzip = respond::accepts_gzip(request.header(&ACCEPT_ENCODING)) && start.len() >= WHOLE;
     let finished = lister.finished;
     let body = if finished && !gzip {
         Body::from(start)
@@ -65,13 +65,6 @@ pub(crate) async fn answer<B>(
     }
     respond::add_warnings(&mut response, &warnings);
     Ok(response)
-}
-
-fn accepts_gzip(header: Option<&str>) -> bool {
-    header
-        .unwrap_or_default()
-        .split(',')
-        .any(|coding| coding.split(';').next().unwrap_or_default().trim() == "gzip")
 }
 
 fn flowing(lister: Lister, start: Vec<u8>, gzip: Option<Gzip>, seat: Option<Seat>) -> Body {

@@ -1,6 +1,6 @@
 //! The way of a request. [`answer`] is the order of the stages; read it first.
 
-use http::header::{ACCEPT, AUTHORIZATION, HeaderValue, USER_AGENT};
+use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
 use http_body::Body as HttpBody;
 use strongroom_access::{Attributes, Decision, Identity, forbidden_message};
@@ -9,6 +9,7 @@ use strongroom_resources::options::Query;
 
 use crate::body::Body;
 use crate::limits::{Seat, SeatKind};
+use crate::negotiation::wants_pretty;
 use crate::request_info::{RequestInfo, path_verb};
 use crate::respond;
 use crate::routes;
@@ -56,6 +57,14 @@ where
         .get(ACCEPT)
         .and_then(|value| value.to_str().ok())
         .map(str::to_owned);
+    let text = |name| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value: &HeaderValue| value.to_str().ok())
+    };
+    let pretty = wants_pretty(query.get("pretty"), text(USER_AGENT));
+    let accept_encoding = text(ACCEPT_ENCODING).map(str::to_owned);
     let measured = server.0.metrics.start(&info);
     let deadline = server.0.limits.request_timeout;
 
@@ -83,7 +92,8 @@ where
             "request did not complete within the allotted timeout",
         ))),
     };
-    let mut response = outcome.unwrap_or_else(|status| respond::status(&status, accept.as_deref()));
+    let mut response = outcome.unwrap_or_else(|status| respond::status(&status, accept.as_deref(), pretty));
+    respond::compress_if_large(&mut response, accept_encoding.as_deref());
     if let Ok(id) = HeaderValue::from_str(&crate::random::uuid()) {
         response.headers_mut().insert("audit-id", id);
     }

@@ -1,14 +1,20 @@
 //! Answers: their headers, and errors as `Status`.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WARNING};
+use http::header::{
+    CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY, WARNING,
+};
 use http::{Response, StatusCode};
 use strongroom_objects::{Status, Value};
 use strongroom_resources::decode::Format;
 
 use crate::body::Body;
 use crate::encode::{content_type, encode, warning_header};
+use crate::gzip::Gzip;
 use crate::negotiation::{Accepted, Transform};
+
+/// Answers above this size, in bytes, are compressed for clients who accept it.
+pub const COMPRESS_ABOVE: usize = 128 * 1024;
 
 /// Runes that all warnings of an answer may have before each is cut (api-conventions §6).
 const WARNINGS_LENGTH: usize = 4096;
@@ -41,11 +47,11 @@ pub fn page_not_found() -> Response<Body> {
 }
 
 /// A `Status` as an answer, in the format that the client's Accept header names first.
-pub fn status(status: &Status, accept: Option<&str>) -> Response<Body> {
+pub fn status(status: &Status, accept: Option<&str>, pretty: bool) -> Response<Body> {
     let accepted = Accepted {
-        format: status_format(accept),
+        format: status_format(status, accept),
         transform: Transform::None,
-        pretty: false,
+        pretty,
     };
     let (format, body) = match encode(&Value::Object(status.to_value()), accepted) {
         Ok(body) => (accepted.format, body),
@@ -64,13 +70,38 @@ pub fn status(status: &Status, accept: Option<&str>) -> Response<Body> {
     response
 }
 
-fn status_format(accept: Option<&str>) -> Format {
+fn status_format(status: &Status, accept: Option<&str>) -> Format {
     let first = accept.unwrap_or_default().split(',').next().unwrap_or_default();
     match first.split(';').next().unwrap_or_default().trim() {
-        "application/vnd.kubernetes.protobuf" => Format::Protobuf,
+        // Who asked for a form that does not exist is told so in JSON (api-conventions §4).
+        "application/vnd.kubernetes.protobuf" if status.code != 406 => Format::Protobuf,
         "application/yaml" => Format::Yaml,
         _ => Format::Json,
     }
+}
+
+/// Compresses a large answer that is already whole, for clients who accept it (api-conventions §4).
+pub fn compress_if_large(response: &mut Response<Body>, accept_encoding: Option<&str>) {
+    let Body::Whole(Some(bytes)) = response.body() else {
+        return;
+    };
+    if bytes.len() <= COMPRESS_ABOVE || !accepts_gzip(accept_encoding) {
+        return;
+    }
+    if response.headers().contains_key(CONTENT_ENCODING) {
+        return;
+    }
+    let compressed = Gzip::new().compress(bytes, true);
+    *response.body_mut() = Body::from(compressed);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.append(VARY, HeaderValue::from_static("Accept-Encoding"));
+}
+
+/// Whether an Accept-Encoding header names gzip.
+pub fn accepts_gzip(header: Option<&str>) -> bool {
+    let coding = |part: &str| part.split(';').next().unwrap_or_default().trim() == "gzip";
+    header.unwrap_or_default().split(',').any(coding)
 }
 
 /// Adds `Warning` headers, each text once.

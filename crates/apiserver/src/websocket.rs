@@ -13,6 +13,7 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use sha1::{Digest, Sha1};
 use strongroom_objects::Status;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
@@ -118,11 +119,24 @@ async fn run(
             },
             incoming = socket.next() => match incoming {
                 Some(Ok(message)) if !message.is_close() => {}
-                _ => break,
+                Some(Ok(_)) => return answer_close(socket).await,
+                _ => return Ok(()),
             },
         }
     }
     socket.close(None).await?;
+    Ok(())
+}
+
+/// The library has the answering Close frame ready; reading to the end sends it.
+async fn answer_close<S>(
+    mut socket: WebSocketStream<S>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    while let Some(Ok(_)) = socket.next().await {}
+    socket.get_mut().shutdown().await?;
     Ok(())
 }
 

@@ -120,12 +120,7 @@ pub fn validate(resource: &Resource, object: &Object, errors: &mut Vec<FieldErro
 }
 
 /// Everything that is wrong with the change of an object's metadata.
-pub fn validate_update(
-    resource: &Resource,
-    new: &ObjectMeta,
-    old: &ObjectMeta,
-    errors: &mut Vec<FieldError>,
-) {
+pub fn validate_update(new: &ObjectMeta, old: &ObjectMeta, errors: &mut Vec<FieldError>) {
     if old.deletion_timestamp.is_some() {
         let added: Vec<String> = new
             .finalizers
@@ -140,10 +135,6 @@ pub fn validate_update(
             );
             errors.push(FieldError::forbidden("metadata.finalizers", &detail));
         }
-    }
-    if new.resource_version.is_empty() && !resource.unconditional_update {
-        let detail = "must be specified for an update";
-        errors.push(FieldError::invalid("metadata.resourceVersion", 0, detail));
     }
     let mut frozen = |field: &str, new: Value, old: Value| {
         if new != old {

@@ -1,7 +1,7 @@
 //! What a PUT or PATCH makes of a stored object: a pure function that is run again whenever another writer won.
 
 use strongroom_merge::managed_fields::{Writer, track_update};
-use strongroom_objects::{Object, Status, Value};
+use strongroom_objects::{FieldError, Object, Status, Value};
 
 use crate::create::refuse;
 use crate::metadata;
@@ -92,10 +92,15 @@ pub fn plan_update(update: Update<'_>, context: &Context) -> Result<Change, Box<
     Ok(change)
 }
 
-/// 409 when a resourceVersion was given that is not the stored one; `""` and `0` are unconditional.
+/// 409 when a resourceVersion was given that is not the stored one; `""` and `0` are unconditional where that is
+/// allowed.
 fn check_version(resource: &Resource, requested: &str, old: &Object) -> Result<(), Box<Status>> {
     if matches!(requested, "" | "0") {
-        return Ok(());
+        return if resource.unconditional_update {
+            Ok(())
+        } else {
+            Err(version_required(resource, old))
+        };
     }
     if let Err(problem) = parse_version(requested) {
         return Err(Box::new(Status::unclassified(&problem.to_string())));
@@ -112,6 +117,17 @@ fn check_version(resource: &Resource, requested: &str, old: &Object) -> Result<(
         )));
     }
     Ok(())
+}
+
+/// 422 that names the resource where others name the kind (api-conventions §6).
+fn version_required(resource: &Resource, old: &Object) -> Box<Status> {
+    let error = FieldError::invalid("metadata.resourceVersion", 0, "must be specified for an update");
+    Box::new(Status::invalid(
+        resource.group,
+        resource.plural,
+        &old.metadata.name,
+        vec![error],
+    ))
 }
 
 /// Why a text is no resourceVersion, in Go's words.
@@ -149,7 +165,7 @@ fn track(resource: &Resource, subresource: &str, old: &Object, new: &mut Object,
 
 fn validate(resource: &Resource, old: &Object, new: &Object) -> Result<(), Box<Status>> {
     let mut errors = Vec::new();
-    metadata::validate_update(resource, &new.metadata, &old.metadata, &mut errors);
+    metadata::validate_update(&new.metadata, &old.metadata, &mut errors);
     metadata::validate(resource, new, &mut errors);
     resource.strategy.validate_update(new, old, &mut errors);
     resource.strategy.validate(new, &mut errors);
