@@ -2,6 +2,7 @@
 import base64
 import sys
 import threading
+import time
 
 from kubernetes import client, config, watch
 from kubernetes.client.rest import ApiException
@@ -90,8 +91,11 @@ def deleting():
     result = core.delete_namespaced_secret("s", "default", body=client.V1DeleteOptions(propagation_policy="Foreground"))
     assert result is not None
     core.delete_collection_namespaced_secret("default")
-    remaining = core.list_namespaced_secret("default").items
-    assert not remaining, [item.metadata.name for item in remaining]
+    # Foreground deletion waits for the garbage collector to see that nothing depends on the object.
+    deadline = time.monotonic() + 10
+    while remaining := core.list_namespaced_secret("default").items:
+        assert time.monotonic() < deadline, [item.metadata.name for item in remaining]
+        time.sleep(0.05)
 
 
 def other_kinds():
