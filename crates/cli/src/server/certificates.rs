@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::address;
 use crate::data_dir::{DataDir, write_private};
 use crate::kubeconfig_file::Kubeconfig;
-use crate::pki::{ADMIN, Names, Pki};
+use crate::pki::{ADMIN, Made, Names, Pki};
 use crate::settings::Settings;
 use crate::tls::{ReloadingTls, TlsFiles};
 
@@ -109,23 +109,26 @@ impl Certificates {
                     _ = rounds.tick() => {}
                     _ = hangup.recv() => tracing::info!("reading certificates again"),
                 }
-                if let Err(error) = self.round() {
-                    tracing::warn!("certificates stay as they were: {error:#}");
+                // One may fail where the other can still do its part.
+                for outcome in [self.renew(), self.reload(), self.write_kubeconfig()] {
+                    if let Err(error) = outcome {
+                        tracing::warn!("certificates stay as they were: {error:#}");
+                    }
                 }
             }
         })
     }
 
-    fn round(&mut self) -> anyhow::Result<()> {
+    fn renew(&self) -> anyhow::Result<()> {
         let made = self.pki.ensure(&self.names, now())?;
-        if made.admin || made.authority {
-            self.write_kubeconfig()?;
-            tracing::info!(
-                "the administrator's certificate is renewed, and {}",
-                self.kubeconfig.display()
-            );
+        if made != Made::default() {
+            tracing::info!("Strongroom's own certificates are renewed");
             self.warn_of_expiry();
         }
+        Ok(())
+    }
+
+    fn reload(&mut self) -> anyhow::Result<()> {
         if self.tls.reload()? {
             tracing::info!("new connections use the new certificates");
         }
