@@ -13,8 +13,13 @@ pub(super) enum Step {
     Create {
         file: String,
     },
-    Remove { file: String },
-    Rename { from: String, to: String },
+    Remove {
+        file: String,
+    },
+    Rename {
+        from: String,
+        to: String,
+    },
     Write {
         file: String,
         offset: u64,
