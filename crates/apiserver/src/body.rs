@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::Stream;
@@ -77,18 +78,25 @@ impl HttpBody for Body {
     }
 }
 
-/// How much more than the limit is read and dropped, so that a client that writes before it reads sees the answer.
-const DISCARDED: usize = 4;
+/// The body of a request, as hyper or a client in the same process hands it over.
+pub trait RequestBody: HttpBody<Data = Bytes, Error: Send> + Unpin + Send + 'static {}
+
+impl<B> RequestBody for B where B: HttpBody<Data = Bytes, Error: Send> + Unpin + Send + 'static {}
+
+/// How long, and how many bytes, a body that was refused is still read: a client that writes before it reads would
+/// otherwise find its connection closed instead of the answer.
+const LINGER: Duration = Duration::from_secs(2);
+const MAX_LINGERING: usize = 64 * 1024 * 1024;
 
 /// Reads a request's body, at most `limit` bytes of it.
 ///
 /// # Errors
 /// 413 for a larger body, 400 for one that breaks off.
-pub async fn read<B>(mut body: B, limit: usize) -> Result<Bytes, Box<Status>>
-where
-    B: HttpBody<Data = Bytes> + Unpin,
-{
+pub async fn read<B: RequestBody>(mut body: B, limit: usize) -> Result<Bytes, Box<Status>> {
     let announced = body.size_hint().lower();
+    if announced > limit as u64 {
+        return Err(refuse(body, limit));
+    }
     let mut collected = Collected::default();
     let mut total: usize = 0;
     while let Some(frame) = body.frame().await {
@@ -96,18 +104,24 @@ where
         let Ok(data) = frame.into_data() else { continue };
         total = total.saturating_add(data.len());
         if total > limit {
-            collected = Collected::default();
-            if total > limit.saturating_mul(DISCARDED) {
-                break;
-            }
-        } else if announced <= limit as u64 {
-            collected.add(data, usize::try_from(announced).unwrap_or(0));
+            return Err(refuse(body, limit));
         }
-    }
-    if total > limit {
-        return Err(Box::new(Status::too_large(&format!("limit is {limit}"))));
+        collected.add(data, usize::try_from(announced).unwrap_or(0));
     }
     Ok(collected.finish())
+}
+
+fn refuse<B: RequestBody>(mut body: B, limit: usize) -> Box<Status> {
+    tokio::spawn(tokio::time::timeout(LINGER, async move {
+        let mut dropped = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            dropped += frame.data_ref().map_or(0, Bytes::len);
+            if dropped > MAX_LINGERING {
+                break;
+            }
+        }
+    }));
+    Box::new(Status::too_large(&format!("limit is {limit}")))
 }
 
 /// A body as it arrives; one that comes in one piece is not copied.

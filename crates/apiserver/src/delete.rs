@@ -2,7 +2,6 @@
 
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{Response, StatusCode};
-use http_body::Body as HttpBody;
 use strongroom_objects::conform::conform;
 use strongroom_objects::json::{self, Limits};
 use strongroom_objects::yaml;
@@ -13,7 +12,7 @@ use strongroom_resources::selection::Selection;
 use strongroom_resources::{Context, DeleteOptions, Deletion, parse_delete_options, plan_delete};
 use strongroom_storage::{Committed, Range, Transaction};
 
-use crate::body::{self, Body};
+use crate::body::{self, Body, RequestBody};
 use crate::continue_token::ContinueToken;
 use crate::encode::{Form, ListMetadata, content_type, encode};
 use crate::get::{form, not_found, store_error};
@@ -34,7 +33,7 @@ const CONFLICT_TRIES: usize = 1000;
 /// Answers DELETE of one object.
 pub(crate) async fn answer<B>(request: Admitted<'_, B>, target: Target) -> Answer
 where
-    B: HttpBody<Data = bytes::Bytes> + Unpin,
+    B: RequestBody,
 {
     let form = form(&request, &target, Shape::One)?;
     let context = new_context(default_manager(&request.headers));
@@ -146,7 +145,7 @@ fn respond_deleted(form: &Form, target: &Target, options: &DeleteOptions, delete
 /// Answers DELETE of a collection: deletes what is selected and lists it as it was.
 pub(crate) async fn collection<B>(request: Admitted<'_, B>, target: Target) -> Answer
 where
-    B: HttpBody<Data = bytes::Bytes> + Unpin,
+    B: RequestBody,
 {
     let form = form(&request, &target, Shape::List)?;
     let list = ListOptions::parse(request.query)?;
@@ -301,7 +300,7 @@ async fn read_options<B>(
     limit: usize,
 ) -> Result<DeleteOptions, Box<Status>>
 where
-    B: HttpBody<Data = bytes::Bytes> + Unpin,
+    B: RequestBody,
 {
     let body = body::read(body, limit).await?;
     if body.is_empty() {

@@ -2,12 +2,11 @@
 
 use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
-use http_body::Body as HttpBody;
 use strongroom_access::{Attributes, Decision, Identity, forbidden_message};
 use strongroom_objects::Status;
 use strongroom_resources::options::Query;
 
-use crate::body::Body;
+use crate::body::{Body, RequestBody};
 use crate::limits::{Seat, SeatKind};
 use crate::negotiation::wants_pretty;
 use crate::request_info::{RequestInfo, path_verb};
@@ -46,7 +45,7 @@ impl<B> Admitted<'_, B> {
 /// Answers one request: who is it, may they, is there room, and only then what do they want.
 pub async fn answer<B>(server: &ApiServer, peer: &Peer, mut request: Request<B>) -> Response<Body>
 where
-    B: HttpBody<Data = bytes::Bytes> + Unpin,
+    B: RequestBody,
 {
     let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
     let (parts, body) = request.into_parts();

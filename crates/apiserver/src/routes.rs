@@ -2,11 +2,10 @@
 
 use http::header::ACCEPT;
 use http::{Method, Response};
-use http_body::Body as HttpBody;
 use strongroom_objects::Status;
 use strongroom_resources::{Resource, find, serves};
 
-use crate::body::Body;
+use crate::body::{Body, RequestBody};
 use crate::pipeline::Admitted;
 use crate::{delete, documents, get, health, list, metrics, respond, watch, write};
 
@@ -34,7 +33,7 @@ type Answer = Result<Response<Body>, Box<Status>>;
 /// Answers an admitted request.
 pub(crate) async fn dispatch<B>(request: Admitted<'_, B>) -> Answer
 where
-    B: HttpBody<Data = bytes::Bytes> + Unpin,
+    B: RequestBody,
 {
     if !request.info.is_resource {
         return path(&request);

@@ -5,12 +5,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::{Request, Response};
-use http_body::Body as HttpBody;
 use strongroom_access::Identity;
 
-use crate::body::Body;
+use crate::body::{Body, RequestBody};
 use crate::pipeline::{self, Peer};
 use crate::server::ApiServer;
 
@@ -35,7 +33,7 @@ impl ApiServer {
 
 impl<B> tower::Service<Request<B>> for InProcess
 where
-    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
+    B: RequestBody,
 {
     type Response = Response<Body>;
     type Error = Infallible;

@@ -3,7 +3,6 @@
 
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
-use http_body::Body as HttpBody;
 use strongroom_objects::{Object, Status};
 use strongroom_resources::decode::{agree_with_url, decode};
 use strongroom_resources::options::{Operation, WriteOptions};
@@ -13,7 +12,7 @@ use strongroom_resources::{
 };
 use strongroom_storage::{Committed, Condition, Revision, Transaction, Write};
 
-use crate::body::{self, Body};
+use crate::body::{self, Body, RequestBody};
 use crate::encode::{Form, content_type};
 use crate::get::{form, not_found, store_error};
 use crate::negotiation::{Shape, body_format};
@@ -33,7 +32,7 @@ const CONFLICT_TRIES: usize = 1000;
 /// Answers POST.
 pub(crate) async fn create<B>(request: Admitted<'_, B>, target: Target) -> Answer
 where
-    B: HttpBody<Data = bytes::Bytes> + Unpin,
+    B: RequestBody,
 {
     let form = form(&request, &target, Shape::One)?;
     let format = body_format(request.header(&CONTENT_TYPE))?;
@@ -60,7 +59,7 @@ where
 /// Answers PUT.
 pub(crate) async fn update<B>(request: Admitted<'_, B>, target: Target) -> Answer
 where
-    B: HttpBody<Data = bytes::Bytes> + Unpin,
+    B: RequestBody,
 {
     let form = form(&request, &target, Shape::One)?;
     let format = body_format(request.header(&CONTENT_TYPE))?;
@@ -97,7 +96,7 @@ where
 /// Answers PATCH.
 pub(crate) async fn patch<B>(request: Admitted<'_, B>, target: Target) -> Answer
 where
-    B: HttpBody<Data = bytes::Bytes> + Unpin,
+    B: RequestBody,
 {
     let media_type = request.header(&CONTENT_TYPE).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim();

@@ -88,8 +88,9 @@ where
     loop {
         let mut controller = JoinSet::new();
         controller.spawn(start());
-        if let Some(Err(error)) = controller.join_next().await {
-            tracing::error!(controller = name, %error, "controller failed, starting it again");
+        // The error would print what the panic said, which may be a value.
+        if let Some(Err(_)) = controller.join_next().await {
+            tracing::error!(controller = name, "controller failed, starting it again");
         }
         tokio::time::sleep(RESTART_PAUSE).await;
     }

@@ -360,6 +360,10 @@ impl Lines {
             Some(end) => {
                 let line = self.buffer.split_to(self.scanned + end + 1).freeze();
                 self.scanned = 0;
+                // An empty buffer would keep the memory of the lines before it, and so what they said.
+                if self.buffer.is_empty() {
+                    self.buffer = BytesMut::new();
+                }
                 Some(line)
             }
             None => {
