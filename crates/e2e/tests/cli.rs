@@ -577,3 +577,97 @@ async fn a_passphrase_instead_of_a_key_file() {
         "{failure}"
     );
 }
+
+/// A certificate for 127.0.0.1 in `directory`, replacing what is there; returns its fingerprint.
+fn issue(directory: &Path, name: &str) -> String {
+    let made = Command::new("openssl")
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:P-256",
+            "-nodes",
+            "-days",
+            "2",
+        ])
+        .args([
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-subj",
+            &format!("/CN={name}"),
+        ])
+        .args(["-keyout", "tls.key", "-out", "tls.crt"])
+        .current_dir(directory)
+        .output()
+        .expect("openssl");
+    assert!(made.status.success(), "{}", text(&made));
+    let shown = Command::new("openssl")
+        .args(["x509", "-noout", "-fingerprint", "-sha256", "-in", "tls.crt"])
+        .current_dir(directory)
+        .output()
+        .expect("openssl");
+    text(&shown)
+}
+
+fn served_fingerprint(port: u16) -> String {
+    let script = format!(
+        "openssl s_client -connect 127.0.0.1:{port} </dev/null 2>/dev/null | openssl x509 -noout -fingerprint -sha256"
+    );
+    text(
+        &Command::new("timeout")
+            .args(["10", "bash", "-c", &script])
+            .output()
+            .expect("openssl"),
+    )
+}
+
+#[tokio::test]
+async fn certificates_are_read_again_without_a_restart() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let first = issue(directory.path(), "first");
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    let port = free_port();
+    let words = [
+        "--data-dir",
+        &path("data"),
+        "--secure-port",
+        &port.to_string(),
+        "--tls-cert-file",
+        &path("tls.crt"),
+        "--tls-private-key-file",
+        &path("tls.key"),
+    ]
+    .map(str::to_owned);
+    let words: Vec<&str> = std::iter::once("serve")
+        .chain(words.iter().map(String::as_str))
+        .collect();
+    let files = directory.path().to_owned();
+    let served = Served::start(&words, &[], port, directory);
+    assert_eq!(served_fingerprint(port), first);
+    let second = issue(&files, "second");
+    let hangup = Command::new("kill")
+        .args(["-HUP", &served.child.id().to_string()])
+        .status()
+        .expect("kill");
+    assert!(hangup.success());
+    let begun = Instant::now();
+    while served_fingerprint(port) != second {
+        assert!(
+            begun.elapsed() < Duration::from_secs(20),
+            "the new certificate is not served: {}",
+            served.log()
+        );
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    // A broken file leaves the last good certificate in use.
+    std::fs::write(files.join("tls.crt"), "nonsense").expect("written");
+    let hangup = Command::new("kill")
+        .args(["-HUP", &served.child.id().to_string()])
+        .status()
+        .expect("kill");
+    assert!(hangup.success());
+    std::thread::sleep(Duration::from_millis(700));
+    assert_eq!(served_fingerprint(port), second);
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
+use strongroom_e2e::{Options, Server};
 
 use crate::{CONFIG_MAPS, base64, start, text};
 
@@ -387,5 +388,60 @@ async fn events_of_both_groups() {
         .put(&format!("{events}/new"), &event("new", "default"))
         .await;
     check.accepts(&reply, 201, json!({}));
+    check.finish();
+}
+
+#[tokio::test]
+async fn events_expire() {
+    let server = Server::start_with(Options::with_arguments(&["--event-ttl", "2s"]));
+    let client = server.client();
+    let events = "/api/v1/namespaces/default/events";
+    let event = json!({"metadata": {"name": "short"}, "involvedObject": {"kind": "Secret", "name": "s", "namespace": "default"},
+        "reason": "Passing", "message": "soon gone", "type": "Normal"});
+    client.post(events, &event).await.expect(201);
+    client.get(&format!("{events}/short")).await.expect(200);
+    for _ in 0..300 {
+        if client.get(&format!("{events}/short")).await.status == 404 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("an event of 2 s is still there after 30 s");
+}
+
+#[tokio::test]
+async fn finalizing_a_namespace() {
+    let (_server, mut check) = start();
+    let client = check.client().clone();
+    let body = json!({"metadata": {"name": "held"}, "spec": {"finalizers": ["example.com/hold"]}});
+    client.post("/api/v1/namespaces", &body).await.expect(201);
+    client.delete("/api/v1/namespaces/held").await.expect(200);
+    let mut namespace = json!({});
+    for _ in 0..200 {
+        namespace = client.get("/api/v1/namespaces/held").await.expect(200);
+        if namespace["spec"]["finalizers"] == json!(["example.com/hold"]) {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    check.has(
+        "only the other's finalizer is left",
+        &namespace,
+        json!({"spec": {"finalizers": ["example.com/hold"]}, "status": {"phase": "Terminating"}}),
+    );
+    let reply = client.get("/api/v1/namespaces/held/finalize").await;
+    check.equal("finalize is only for PUT", reply.status, 405);
+    namespace["spec"] = json!({});
+    let reply = client.put("/api/v1/namespaces/held/finalize", &namespace).await;
+    check.accepts(&reply, 200, json!({"kind": "Namespace"}));
+    let mut gone = false;
+    for _ in 0..200 {
+        gone = client.get("/api/v1/namespaces/held").await.status == 404;
+        if gone {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    check.that(gone, || "a finalized namespace stays".to_owned());
     check.finish();
 }
