@@ -17,6 +17,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::figure::Figure;
+use crate::load::Load;
 
 /// How to measure.
 #[derive(Debug, Clone)]
@@ -101,12 +102,17 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-/// `server 98 %, client 61 % of a core`
-fn busy_note((server, client): (f64, f64)) -> String {
+/// How busy both sides were: `server 98 %, 41 µs each; client 61 %, 25 µs each`.
+fn busy_note((server, client): (f64, f64), load: &Load) -> String {
+    let each = |percent: f64| percent / 100.0 * 1e6 / load.rate();
     let limited = if client > 95.0 && server < 90.0 {
         ": limited by the load generator"
     } else {
         ""
     };
-    format!("server {server:.0} %, client {client:.0} % busy{limited}")
+    format!(
+        "server {server:.0} %, {:.0} µs each; client {client:.0} %, {:.0} µs each{limited}",
+        each(server),
+        each(client)
+    )
 }

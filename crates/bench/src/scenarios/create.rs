@@ -35,7 +35,7 @@ pub async fn measure(setting: &Setting) -> Result<Vec<Figure>> {
                 "p50 {:.2} ms, p99 {:.2} ms; {}",
                 milliseconds(p50),
                 milliseconds(p99),
-                busy_note(busy.end())
+                busy_note(busy.end(), &load)
             );
         }
         let plural = if writers == 1 { "" } else { "s" };

@@ -101,7 +101,8 @@ pub async fn measure(setting: &Setting) -> Result<Vec<Figure>> {
 async fn watched(server: &Server, load: impl Future<Output = Result<Load>>) -> Result<(Load, String)> {
     let busy = Busy::begin(server);
     let load = load.await?;
-    Ok((load, busy_note(busy.end())))
+    let note = busy_note(busy.end(), &load);
+    Ok((load, note))
 }
 
 fn figures(runs: &Runs) -> Vec<Figure> {

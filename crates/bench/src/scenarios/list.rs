@@ -39,25 +39,27 @@ pub async fn measure(setting: &Setting) -> Result<Vec<Figure>> {
         ),
     ];
     for (form, accept, time_target, memory_target) in forms {
-        let (mut times, mut memory, mut size) = (Vec::new(), Vec::new(), 0);
+        let (mut times, mut busy, mut memory, mut size) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let request = requests::get(&requests::secrets("bench"), accept);
         let mut connection = Connection::open(&server.access).await?;
         for _ in 0..setting.runs {
             tokio::time::sleep(REST).await;
             let idle = server.resident()?;
             server.reset_peak()?;
-            let began = Instant::now();
+            let (began, cpu) = (Instant::now(), server.cpu());
             let (status, length) = connection.exchange(&request).await?;
             times.push(milliseconds(began.elapsed()));
+            busy.push((server.cpu() - cpu) * 1000.0);
             memory.push(server.peak()?.saturating_sub(idle) as f64 / MEBIBYTE);
             ensure!(status == 200, "the server answered {status}");
             size = length;
         }
         let what = format!("LIST 10,000 × 1 KiB, {form}");
-        figures.push(
-            Figure::new(&what, "ms", time_target, &times)
-                .note(format!("{:.1} MiB of answer", size as f64 / MEBIBYTE)),
+        let note = format!(
+            "{:.1} MiB of answer; server busy for {busy:.0?} ms",
+            size as f64 / MEBIBYTE
         );
+        figures.push(Figure::new(&what, "ms", time_target, &times).note(note));
         figures.push(Figure::new("  memory above idle", "MiB", memory_target, &memory));
     }
     Ok(figures)

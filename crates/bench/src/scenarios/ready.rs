@@ -13,6 +13,8 @@ use crate::scenarios::{Setting, milliseconds, populate};
 use crate::server::Server;
 
 const SECRETS: usize = 100_000;
+/// How long the server is watched after a start, to see what its own housekeeping costs.
+const HOUSEKEEPING: Duration = Duration::from_secs(20);
 /// Writers under whom the server is killed, and for how long they write.
 const WRITERS: usize = 16;
 const WRITING: Duration = Duration::from_millis(300);
@@ -25,6 +27,9 @@ pub async fn measure(setting: &Setting) -> Result<Vec<Figure>> {
         server = server.stop()?.start().await?;
         stopped.push(milliseconds(server.ready_after));
     }
+    let ready_cpu = server.cpu();
+    tokio::time::sleep(HOUSEKEEPING).await;
+    let housekeeping = server.cpu() - ready_cpu;
     let source = Source::Counting(Template::create("bench"), Rc::new(Cell::new(SECRETS)));
     for _ in 0..setting.runs {
         let mut connections = connect(&server.access, WRITERS).await?;
@@ -45,6 +50,12 @@ pub async fn measure(setting: &Setting) -> Result<Vec<Figure>> {
             "ms",
             Target::AtMost(1000.0),
             &stopped,
+        ),
+        Figure::new(
+            "  its processor time in the 20 s after that",
+            "s",
+            Target::None,
+            &[housekeeping],
         ),
         Figure::new(
             "ready with 100,000 Secrets, after kill -9 under 16 writers",

@@ -18,9 +18,9 @@ const FULL: usize = 1_000_000;
 const READERS: usize = 64;
 const WRITERS: usize = 64;
 /// Creates in one run: few, so that the size stays what it is said to be. They are deleted again.
-const CREATES: u64 = 1_000;
+const CREATES: u64 = 2_000;
 /// Lists in one run.
-const LISTS: u32 = 20;
+const LISTS: u32 = 50;
 
 /// Microseconds for one operation, at one size.
 struct Cost {
