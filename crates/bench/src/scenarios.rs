@@ -18,6 +18,7 @@ use anyhow::Result;
 
 use crate::figure::Figure;
 use crate::load::Load;
+use crate::server::Shares;
 
 /// How to measure.
 #[derive(Debug, Clone)]
@@ -96,6 +97,8 @@ pub const SCENARIOS: &[Scenario] = &[
     },
 ];
 
+/// Percent of a core that other processes may use before a figure is marked.
+const DISTURBED: f64 = 15.0;
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 
 fn milliseconds(duration: Duration) -> f64 {
@@ -103,15 +106,25 @@ fn milliseconds(duration: Duration) -> f64 {
 }
 
 /// How busy both sides were: `server 98 %, 41 µs each; client 61 %, 25 µs each`.
-fn busy_note((server, client): (f64, f64), load: &Load) -> String {
+fn busy_note(shares: Shares, load: &Load) -> String {
+    let Shares {
+        server,
+        client,
+        others,
+    } = shares;
     let each = |percent: f64| percent / 100.0 * 1e6 / load.rate();
     let limited = if client > 95.0 && server < 90.0 {
         ": limited by the load generator"
     } else {
         ""
     };
+    let disturbed = if others > DISTURBED {
+        format!("; DISTURBED: other processes {others:.0} %")
+    } else {
+        String::new()
+    };
     format!(
-        "server {server:.0} %, {:.0} µs each; client {client:.0} %, {:.0} µs each{limited}",
+        "server {server:.0} %, {:.0} µs each; client {client:.0} %, {:.0} µs each{limited}{disturbed}",
         each(server),
         each(client)
     )

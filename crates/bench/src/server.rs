@@ -205,12 +205,22 @@ impl Server {
     }
 }
 
-/// How busy server and load generator are over a stretch of time.
+/// How busy everything on the machine is over a stretch of time.
 pub struct Busy<'a> {
     server: &'a Server,
     began: Instant,
-    server_cpu: f64,
-    client_cpu: f64,
+    before: Shares,
+}
+
+/// Processor time, in percent of one core.
+#[derive(Debug, Clone, Copy)]
+pub struct Shares {
+    /// Of the server.
+    pub server: f64,
+    /// Of the load generator.
+    pub client: f64,
+    /// Of everything else: what disturbs the measurement.
+    pub others: f64,
 }
 
 impl<'a> Busy<'a> {
@@ -219,18 +229,45 @@ impl<'a> Busy<'a> {
         Self {
             server,
             began: Instant::now(),
-            server_cpu: server.cpu(),
-            client_cpu: cpu_of_self(),
+            before: Self::now(server),
         }
     }
 
-    /// Ends it: percent of a core for server and client.
-    pub fn end(&self) -> (f64, f64) {
+    /// Ends it.
+    pub fn end(&self) -> Shares {
         let elapsed = self.began.elapsed().as_secs_f64();
-        let server = (self.server.cpu() - self.server_cpu) / elapsed * 100.0;
-        let client = (cpu_of_self() - self.client_cpu) / elapsed * 100.0;
-        (server, client)
+        let (before, now) = (self.before, Self::now(self.server));
+        let share = |before: f64, now: f64| ((now - before) / elapsed * 100.0).max(0.0);
+        Shares {
+            server: share(before.server, now.server),
+            client: share(before.client, now.client),
+            others: share(before.others, now.others),
+        }
     }
+
+    /// Seconds used so far.
+    fn now(server: &Server) -> Shares {
+        let (server, client) = (server.cpu(), cpu_of_self());
+        Shares {
+            server,
+            client,
+            others: cpu_of_all() - server - client,
+        }
+    }
+}
+
+/// Processor time all processes have used so far, in seconds.
+fn cpu_of_all() -> f64 {
+    let text = fs::read_to_string("/proc/stat").unwrap_or_default();
+    let fields = text.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    // user, nice, system, (idle, iowait), irq, softirq
+    let busy = fields
+        .take(7)
+        .enumerate()
+        .filter(|(index, _)| !matches!(index, 3 | 4));
+    busy.filter_map(|(_, field)| field.parse::<f64>().ok())
+        .sum::<f64>()
+        / TICKS
 }
 
 /// Processor time this process has used so far, in seconds.
