@@ -795,6 +795,9 @@ async fn errors_tell_where_and_never_what() {
     for _ in 0..setting("STRONGROOM_MUTATIONS", 1500) {
         let mut body = original.clone();
         for _ in 0..=random.below(3) {
+            if body.is_empty() {
+                break;
+            }
             let at = random.below(body.len() as u64) as usize;
             match random.below(4) {
                 0 => body[at] = random.below(256) as u8,

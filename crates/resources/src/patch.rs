@@ -121,6 +121,10 @@ impl Patch {
             let text = strict_problems(&duplicates, &[]).join(", ");
             return Err(bad_request(format!("error strict decoding YAML: {text}")));
         }
+        if applied.values().map(field_count).sum::<usize>() > MAX_APPLIED_FIELDS {
+            let text = format!("a configuration may have at most {MAX_APPLIED_FIELDS} fields");
+            return Err(Box::new(Status::too_large(&text)));
+        }
         check_applied_kind(resource, &applied)?;
         if applied
             .get("metadata")
@@ -243,6 +247,17 @@ impl Patch {
             object: settled.object,
             warnings,
         })
+    }
+}
+
+/// Fields of one applied configuration: each costs a multiple of its size while owners are compared.
+const MAX_APPLIED_FIELDS: usize = 20_000;
+
+fn field_count(value: &Value) -> usize {
+    match value {
+        Value::Object(map) => map.values().map(field_count).sum::<usize>().max(1),
+        Value::Array(list) => list.iter().map(field_count).sum::<usize>().max(1),
+        _ => 1,
     }
 }
 
