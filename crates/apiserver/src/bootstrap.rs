@@ -4,6 +4,8 @@ use serde_json::json;
 use strongroom_objects::{Object, Status, Value};
 use strongroom_resources::{NAMESPACES, Resource, SYSTEM_NAMESPACES, Tracking, find};
 
+use strongroom_storage::StoreError;
+
 use crate::routes::Target;
 use crate::server::ApiServer;
 use crate::write::{New, create_object, new_context};
@@ -73,9 +75,15 @@ async fn ensure(
         name: name.clone(),
         message,
     };
-    let existing = server.0.store.store().get(target.key().as_bytes()).await;
-    if existing.map_err(|error| failed(error.to_string()))?.is_some() {
-        return Ok(());
+    match server.0.store.store().get(target.key().as_bytes()).await {
+        Ok(Some(_)) => return Ok(()),
+        Ok(None) => {}
+        // A damaged object is refused for itself alone: the rest is served.
+        Err(StoreError::Corrupt { .. }) => {
+            tracing::error!(object = name, "a system object is damaged in the store");
+            return Ok(());
+        }
+        Err(error) => return Err(failed(error.to_string())),
     }
     let new = New {
         object,

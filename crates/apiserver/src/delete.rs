@@ -79,11 +79,11 @@ async fn delete_object(
                 }
                 Deletion::Remove => (Transaction::remove(key.clone(), record.modified), stored, true),
                 Deletion::Mark(marked) => {
-                    let bytes = to_stored_bytes(target.resource, marked.clone())?;
+                    let bytes = to_stored_bytes(target.resource, (*marked).clone())?;
                     let value = seal(server, &key, &bytes)?;
                     (
                         Transaction::replace(key.clone(), value, record.modified),
-                        marked,
+                        *marked,
                         false,
                     )
                 }

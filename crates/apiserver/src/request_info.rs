@@ -61,9 +61,9 @@ impl RequestInfo {
         if segments.iter().any(|segment| segment.is_empty()) {
             return None;
         }
-        let (head, taken) = match segments.first()? {
-            &"api" if segments.len() >= 3 => (("", segments[1]), 2),
-            &"apis" if segments.len() >= 4 => ((segments[1], segments[2]), 3),
+        let (head, taken) = match *segments.first()? {
+            "api" if segments.len() >= 3 => (("", segments[1]), 2),
+            "apis" if segments.len() >= 4 => ((segments[1], segments[2]), 3),
             _ => return None,
         };
         self.group = head.0.to_owned();

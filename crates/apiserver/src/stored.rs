@@ -73,7 +73,7 @@ impl Stored {
         };
         let mut object = Object::from_value(map).map_err(|error| broken(&error))?;
         object.metadata.resource_version = self.modified.to_string();
-        Ok(resource.strategy.from_stored(object))
+        Ok(resource.strategy.to_served(object))
     }
 
     /// The object as JSON text; only for resources that are stored as they are served.

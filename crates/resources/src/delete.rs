@@ -39,7 +39,7 @@ pub enum Deletion {
     /// It goes at once.
     Remove,
     /// It stays, marked, until its finalizers are gone. The object as it will be stored.
-    Mark(Object),
+    Mark(Box<Object>),
     /// It is already waiting to go and nothing changes.
     Pending,
 }
@@ -120,7 +120,7 @@ pub fn plan_delete(
     if object.metadata == stored.metadata && object.body == stored.body {
         return Ok(Deletion::Pending);
     }
-    Ok(Deletion::Mark(object))
+    Ok(Deletion::Mark(Box::new(object)))
 }
 
 fn set_propagation(object: &mut Object, propagation: Option<Propagation>) {

@@ -138,7 +138,7 @@ impl Strategy for Events {
         }
     }
 
-    fn from_stored(&self, object: Object) -> Object {
+    fn to_served(&self, object: Object) -> Object {
         if self.regarding {
             rename(object, "events.k8s.io/v1", |(new, old)| (*old, *new))
         } else {

@@ -139,7 +139,7 @@ pub trait Strategy: Sync + Send {
     }
 
     /// From the stored version to the served one.
-    fn from_stored(&self, object: Object) -> Object {
+    fn to_served(&self, object: Object) -> Object {
         object
     }
 
