@@ -1,7 +1,7 @@
 //! Commits a second for 1, 16, 64 and 256 concurrent writers of values as a Secret of 1 KiB has
 //! them when sealed, every one acknowledged durable. The server's figure cannot be better.
 //!
-//! `taskset -c 0 cargo run --release -p strongroom-storage --example throughput [seconds] [directory]`
+//! `taskset -c 0 cargo run --release -p strongroom-storage --example throughput [seconds] [keys] [directory]`
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,11 +11,14 @@ use bytes::Bytes;
 use strongroom_storage::{Embedded, EmbeddedOptions, Range, RecordKey, Store, Transaction, Write};
 
 const VALUE: usize = 1_340;
-const KEYS: u64 = 100_000;
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let seconds = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(3.0);
+    let keys = arguments
+        .next()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(100_000);
     let directory = arguments
         .next()
         .unwrap_or_else(|| "/tmp/strongroom-throughput".into());
@@ -25,10 +28,10 @@ fn main() {
         .worker_threads(1)
         .enable_all()
         .build();
-    runtime.expect("runtime").block_on(run(seconds, &directory));
+    runtime.expect("runtime").block_on(run(seconds, keys, &directory));
 }
 
-async fn run(seconds: f64, directory: &str) {
+async fn run(seconds: f64, keys: u64, directory: &str) {
     let mut options = EmbeddedOptions::new(directory, [7; 16]);
     options.record_key = Some(RecordKey::new(&[7; 32]));
     let store = Arc::new(Embedded::open(&options).expect("open"));
@@ -44,17 +47,18 @@ async fn run(seconds: f64, directory: &str) {
         ("update", 256, true),
     ] {
         if label == "load" {
-            load(&store).await;
+            load(&store, keys).await;
         } else {
-            measure(&store, label, writers, update, seconds).await;
+            let keys = if update { Some(keys) } else { None };
+            measure(&store, label, writers, keys, seconds).await;
         }
     }
-    read(store.as_ref()).await;
+    read(store.as_ref(), keys).await;
     store.compact(store.revision()).await.expect("compact");
     reopen(store, &options).await;
 }
 
-async fn measure(store: &Arc<Embedded>, label: &str, writers: u64, update: bool, seconds: f64) {
+async fn measure(store: &Arc<Embedded>, label: &str, writers: u64, keys: Option<u64>, seconds: f64) {
     static CREATED: AtomicU64 = AtomicU64::new(0);
     let stop = Arc::new(AtomicBool::new(false));
     let (start, cpu) = (Instant::now(), cpu_seconds());
@@ -66,10 +70,9 @@ async fn measure(store: &Arc<Embedded>, label: &str, writers: u64, update: bool,
                 let mut latencies = Vec::new();
                 while !stop.load(Ordering::Relaxed) {
                     random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                    let key = if update {
-                        key("loaded", (random >> 33) % KEYS)
-                    } else {
-                        key("created", CREATED.fetch_add(1, Ordering::Relaxed))
+                    let key = match keys {
+                        Some(keys) => key("loaded", (random >> 33) % keys),
+                        None => key("created", CREATED.fetch_add(1, Ordering::Relaxed)),
                     };
                     let begin = Instant::now();
                     commit(store.as_ref(), key).await;
@@ -115,39 +118,39 @@ async fn commit(store: &Embedded, key: Bytes) {
     store.commit(transaction).await.expect("commit");
 }
 
-async fn load(store: &Arc<Embedded>) {
+async fn load(store: &Arc<Embedded>, keys: u64) {
     let start = Instant::now();
-    for first in (0..KEYS).step_by(500) {
+    for first in (0..keys).step_by(500) {
         let value = Bytes::from(vec![0x5a; VALUE]);
         let put = |index| Write::Put {
             key: key("loaded", index),
             value: value.clone(),
         };
-        let writes = (first..first + 500).map(put).collect();
+        let writes = (first..keys.min(first + 500)).map(put).collect();
         let transaction = Transaction {
             conditions: Vec::new(),
             writes,
         };
         store.commit(transaction).await.expect("commit");
     }
-    println!("load {KEYS}: {:?}", start.elapsed());
+    println!("load {keys}: {:?}", start.elapsed());
 }
 
-async fn read(store: &Embedded) {
+async fn read(store: &Embedded, keys: u64) {
     let (start, mut random) = (Instant::now(), 1_u64);
     const READS: u32 = 100_000;
     for _ in 0..READS {
         random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        let key = key("loaded", (random >> 33) % KEYS);
+        let key = key("loaded", (random >> 33) % keys);
         assert!(store.get(&key).await.expect("get").is_some());
     }
-    println!("get of 100,000 keys: {:?} each", start.elapsed() / READS);
+    println!("get of {keys} keys: {:?} each", start.elapsed() / READS);
     let mut range = Range {
         limit: 500,
         ..Range::prefix("/registry/secrets/loaded-")
     };
     let (start, mut records) = (Instant::now(), 0);
-    while records < 10_000 {
+    while records < 10_000.min(keys as usize) {
         let page = store.range(range.clone()).await.expect("range");
         records += page.records.len();
         range.start = page.next_start();

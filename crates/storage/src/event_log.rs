@@ -391,3 +391,80 @@ pub(crate) fn event_bytes(event: &Event) -> usize {
     // The event itself, its Arc and its place in the window.
     160 + event.key.len() + value + previous
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::watch::Watch;
+
+    struct Nothing;
+
+    impl History for Nothing {
+        fn events(&self, _: &[u8], _: Revision, _: usize) -> Result<HistoryBatch, WatchError> {
+            panic!("nobody is behind the window")
+        }
+    }
+
+    fn log() -> Arc<EventLog> {
+        let history: Arc<dyn History> = Arc::new(Nothing);
+        Arc::new(EventLog::new(
+            0,
+            WindowLimits::default(),
+            Arc::downgrade(&history),
+        ))
+    }
+
+    fn deletion(revision: Revision, key: String) -> Arc<Event> {
+        Arc::new(Event {
+            revision,
+            key: key.into(),
+            change: Change::Delete,
+            previous: None,
+        })
+    }
+
+    #[test]
+    fn an_idle_watcher_is_small() {
+        let registered = size_of::<Bytes>() + size_of::<Arc<Bucket>>() + 16;
+        let bytes = size_of::<Watch>() + size_of::<Bucket>() + registered;
+        assert!(bytes <= 300, "{bytes} bytes");
+    }
+
+    #[test]
+    fn buckets_go_with_their_last_watcher() {
+        let log = log();
+        let watches: Vec<Watch> = (0..6)
+            .map(|name| Watch::new(Arc::clone(&log), format!("/{}", name / 2).into(), 0))
+            .collect();
+        assert_eq!(log.window.read().unwrap().buckets.len(), 3);
+        assert_eq!(log.status().watchers, 6);
+        drop(watches);
+        let window = log.window.read().unwrap();
+        assert!(window.buckets.is_empty() && window.lengths.is_empty());
+    }
+
+    /// An event costs what it concerns, not what is watched.
+    #[tokio::test]
+    async fn only_the_watchers_concerned_are_woken() {
+        let log = log();
+        let woken = Arc::new(AtomicU64::new(0));
+        for name in 0..1_000 {
+            let mut watch = Watch::new(Arc::clone(&log), format!("/s/ns/{name}").into(), 0);
+            let woken = Arc::clone(&woken);
+            tokio::spawn(async move {
+                while watch.next().await.is_ok() {
+                    woken.fetch_add(1, Ordering::Relaxed);
+                }
+            });
+        }
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        // `/s/ns/7` and `/s/ns/77`, but not `/s/ns/777` or `/s/ns/8`.
+        log.publish(&[deletion(1, "/s/ns/77".into())]);
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(woken.load(Ordering::Relaxed), 2);
+    }
+}

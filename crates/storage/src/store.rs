@@ -72,8 +72,8 @@ pub struct Page {
     pub revision: Revision,
     /// The records, ordered by key.
     pub records: Vec<Record>,
-    /// Keys in the page's range whose record is damaged and was left out; ordered by key. They
-    /// count towards `limit`.
+    /// Keys whose record in the page's range is damaged and was left out. They do not count towards
+    /// `limit`. If it is the key itself that is damaged, it may be any.
     pub corrupt: Vec<Bytes>,
     /// Whether keys follow after this page.
     pub more: bool,
@@ -83,19 +83,12 @@ pub struct Page {
 }
 
 impl Page {
-    /// The key the next page starts at: just behind the last key of this page, damaged or not.
-    /// `None` when nothing follows.
+    /// The key the next page starts at: just behind the last record of this page. `None` when
+    /// nothing follows.
     pub fn next_start(&self) -> Option<Bytes> {
-        if !self.more {
-            return None;
-        }
-        let last = self
-            .records
-            .last()
-            .map(|record| &record.key)
-            .max(self.corrupt.last())?;
-        let mut next = Vec::with_capacity(last.len() + 1);
-        next.extend_from_slice(last);
+        let last = self.records.last().filter(|_| self.more)?;
+        let mut next = Vec::with_capacity(last.key.len() + 1);
+        next.extend_from_slice(&last.key);
         next.push(0);
         Some(next.into())
     }

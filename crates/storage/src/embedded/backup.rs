@@ -73,14 +73,14 @@ fn write_partial(tables: &Tables, store_id: [u8; 16], partial: &Path) -> Result<
     header.extend_from_slice(&store_id);
     header.extend_from_slice(&summary.revision.to_le_bytes());
     let mut result = out.write_all(&header);
-    tables.scan(b"", b"", summary.revision, |key, stored| {
-        let key = Bytes::copy_from_slice(key);
-        if tables.authenticator.decode(&key, stored).is_none() {
+    tables.scan(b"", b"", summary.revision, |row| {
+        let key = Bytes::copy_from_slice(row.key);
+        if row.is_old || tables.authenticator.decode(&key, row.stored).is_none() {
             summary.corrupt.push(key);
             return true;
         }
         summary.records += 1;
-        result = write_record(&mut out, &key, stored);
+        result = write_record(&mut out, &key, row.stored);
         result.is_ok()
     })?;
     result.map_err(&failed)?;

@@ -14,7 +14,6 @@ use super::space::{Load, Space};
 use super::tables::{Checked, DamagedRecord, Tables};
 use crate::error::{StoreError, WatchError};
 use crate::event_log::{EventLog, History, HistoryBatch};
-use crate::record::{Authenticator, StoredHeader};
 use crate::store::{Event, Page, Range, Record, Revision, Serving};
 use crate::transaction::{check_readable, is_countable, is_page_full};
 
@@ -338,37 +337,54 @@ fn scan_overlays(
 
 /// Merges the tables with the overlays' changes into a page.
 fn read_page(snapshot: &Snapshot, range: &Range, start: &[u8]) -> Result<Page, StoreError> {
-    let mut page = PageBuilder::new(range, snapshot);
-    let mut changed = snapshot.changed.iter().peekable();
+    let (revision, total) = (snapshot.revision, snapshot.total);
+    let page = Page {
+        revision,
+        total,
+        ..Page::default()
+    };
+    let mut page = PageBuilder {
+        range,
+        bytes: 0,
+        page,
+    };
+    let mut changed = &snapshot.changed[..];
     let tables = &snapshot.tables;
-    let mut unordered = false;
-    let mut before: Vec<u8> = Vec::new();
-    tables.scan(&range.prefix, start, snapshot.revision, |key, stored| {
-        // Only damage puts keys out of order.
-        unordered |= !before.is_empty() && key <= &before[..];
-        before.clear();
-        before.extend_from_slice(key);
-        while let Some((_, record)) = changed.next_if(|(other, _)| &other[..] < key) {
-            if !page.add_record(record.as_ref()) {
+    tables.scan(&range.prefix, start, revision, |row| {
+        let key = Bytes::copy_from_slice(row.key);
+        let record = if row.is_old {
+            None
+        } else {
+            tables.authenticator.decode(&key, row.stored)
+        };
+        // A damaged row may claim any key, so nothing is concluded from its place.
+        let Some(record) = record.filter(|record| page.is_in_order(&record.key)) else {
+            let is_changed = snapshot
+                .changed
+                .binary_search_by(|(other, _)| other.cmp(&key))
+                .is_ok();
+            return is_changed || page.add_corrupt(key);
+        };
+        let before = changed.partition_point(|(other, _)| *other < key);
+        for (_, record) in &changed[..before] {
+            if !page.add(record.as_ref()) {
                 return false;
             }
         }
-        if let Some((_, record)) = changed.next_if(|(other, _)| other == key) {
-            return page.add_record(record.as_ref());
+        changed = &changed[before..];
+        match changed.split_first() {
+            Some(((other, newer), rest)) if *other == key => {
+                changed = rest;
+                page.add(newer.as_ref())
+            }
+            _ => page.add(Some(&record)),
         }
-        page.add_stored(&tables.authenticator, key, stored)
     })?;
-    while let Some((_, record)) = changed.next() {
-        if !page.add_record(record.as_ref()) {
-            break;
-        }
+    if !page.page.more {
+        // Stops by itself at the record that the page has no room for.
+        let _ = changed.iter().all(|(_, record)| page.add(record.as_ref()));
     }
-    if unordered {
-        return Err(StoreError::CorruptFile {
-            reason: "keys are out of order".into(),
-        });
-    }
-    Ok(page.page)
+    Ok(page.finish())
 }
 
 struct PageBuilder<'a> {
@@ -377,28 +393,18 @@ struct PageBuilder<'a> {
     page: Page,
 }
 
-impl<'a> PageBuilder<'a> {
-    fn new(range: &'a Range, snapshot: &Snapshot) -> Self {
-        let (revision, total) = (snapshot.revision, snapshot.total);
-        PageBuilder {
-            range,
-            bytes: 0,
-            page: Page {
-                revision,
-                total,
-                ..Page::default()
-            },
-        }
+impl PageBuilder<'_> {
+    fn is_in_order(&self, key: &Bytes) -> bool {
+        self.page.records.last().is_none_or(|last| last.key < key)
     }
 
     /// Whether another key may be added; if not, the page says that there are more.
     fn has_room(&mut self) -> bool {
-        let records = self.page.records.len() + self.page.corrupt.len();
-        self.page.more = self.page.more || is_page_full(self.range, records, self.bytes);
+        self.page.more = self.page.more || is_page_full(self.range, self.page.records.len(), self.bytes);
         !self.page.more
     }
 
-    fn add_record(&mut self, record: Option<&Record>) -> bool {
+    fn add(&mut self, record: Option<&Record>) -> bool {
         let Some(record) = record else { return true };
         if !self.has_room() {
             return false;
@@ -408,17 +414,28 @@ impl<'a> PageBuilder<'a> {
         true
     }
 
-    fn add_stored(&mut self, authenticator: &Authenticator, key: &[u8], stored: &[u8]) -> bool {
-        if !self.has_room() {
-            return false;
+    fn add_corrupt(&mut self, key: Bytes) -> bool {
+        let has_room = self.has_room();
+        if has_room {
+            self.page.corrupt.push(key);
         }
-        self.bytes += stored.len().saturating_sub(StoredHeader::LENGTH);
-        let key = Bytes::copy_from_slice(key);
-        match authenticator.decode(&key, stored) {
-            Some(record) => self.page.records.push(record),
-            None => self.page.corrupt.push(key),
+        has_room
+    }
+
+    /// A whole list that is shorter than its count has lost keys to damage, names unknown.
+    fn finish(self) -> Page {
+        let Page {
+            records,
+            corrupt,
+            more,
+            total,
+            ..
+        } = &self.page;
+        let is_whole = !more && self.range.start.is_none();
+        if is_whole && total.is_some_and(|total| total != (records.len() + corrupt.len()) as u64) {
+            tracing::error!(prefix = ?self.range.prefix, found = records.len(), ?total, "keys are missing from the tables, or there are too many");
         }
-        true
+        self.page
     }
 }
 

@@ -1,5 +1,6 @@
 //! The tables of the database file and how they are read. Layout in `docs/storage-format.md`.
 
+use std::cmp::Ordering;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -173,6 +174,79 @@ pub(crate) struct DamagedRecord {
     pub header: Option<StoredHeader>,
 }
 
+/// A row of `current`, or of its past, as a scan meets it.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<'a> {
+    pub key: &'a [u8],
+    pub stored: &'a [u8],
+    /// `superseded` says that this version is not the current one, where only that can be: a page
+    /// of the file has been replaced by an older one.
+    pub is_old: bool,
+}
+
+/// Walks through `superseded` beside a scan of `current`.
+struct Versions<'a> {
+    tables: &'a Tables,
+    rows: redb::Range<'static, (&'static [u8], u64), LogKey>,
+    next: Option<(Vec<u8>, u64)>,
+}
+
+impl<'a> Versions<'a> {
+    /// Versions of one key passed over before looking up the place instead.
+    const STEPS: usize = 16;
+
+    fn new(tables: &'a Tables, start: &[u8]) -> Result<Self, StoreError> {
+        let rows = tables.superseded.range((start, 0)..).map_err(table_error)?;
+        let mut versions = Versions {
+            tables,
+            rows,
+            next: None,
+        };
+        versions.advance()?;
+        Ok(versions)
+    }
+
+    fn advance(&mut self) -> Result<(), StoreError> {
+        self.next = match self.rows.next() {
+            Some(row) => {
+                let (row, _) = row.map_err(table_error)?;
+                let (key, modified) = row.value();
+                Some((key.to_vec(), modified))
+            }
+            None => None,
+        };
+        Ok(())
+    }
+
+    /// Whether the version that `stored` claims to be has been superseded. Keys must be asked for
+    /// in order.
+    fn contains(&mut self, key: &[u8], stored: &[u8]) -> Result<bool, StoreError> {
+        let Some(StoredHeader { modified, .. }) = StoredHeader::parse(stored) else {
+            return Ok(false);
+        };
+        for _ in 0..Self::STEPS {
+            let Some((next_key, next_modified)) = &self.next else {
+                return Ok(false);
+            };
+            match (&next_key[..], *next_modified).cmp(&(key, modified)) {
+                Ordering::Less => self.advance()?,
+                Ordering::Equal => return Ok(true),
+                Ordering::Greater => return Ok(false),
+            }
+        }
+        self.rows = self
+            .tables
+            .superseded
+            .range((key, modified)..)
+            .map_err(table_error)?;
+        self.advance()?;
+        Ok(self
+            .next
+            .as_ref()
+            .is_some_and(|(k, m)| &k[..] == key && *m == modified))
+    }
+}
+
 impl Tables {
     pub(crate) fn open(
         transaction: &ReadTransaction,
@@ -207,18 +281,30 @@ impl Tables {
             let Some(stored) = self.current.get(key).map_err(table_error)? else {
                 return Ok(None);
             };
-            Ok(Some(self.check(&Bytes::copy_from_slice(key), stored.value())))
+            let checked = self.check(&Bytes::copy_from_slice(key), stored.value());
+            if let Ok(record) = &checked
+                && self
+                    .superseded
+                    .get((key, record.modified))
+                    .map_err(table_error)?
+                    .is_some()
+            {
+                return Ok(Some(Err(DamagedRecord {
+                    header: StoredHeader::parse(stored.value()),
+                })));
+            }
+            Ok(Some(checked))
         })
     }
 
-    /// Visits the stored form of every key under a prefix from `start` on, in order, as of
-    /// `revision`, until `visit` says stop (returns false).
+    /// Visits every key under a prefix from `start` on, in order, as of `revision`, until `visit`
+    /// says stop (returns false).
     pub(crate) fn scan(
         &self,
         prefix: &[u8],
         start: &[u8],
         revision: Revision,
-        mut visit: impl FnMut(&[u8], &[u8]) -> bool,
+        mut visit: impl FnMut(Row<'_>) -> bool,
     ) -> Result<(), StoreError> {
         guarded(|| {
             if revision >= self.state.revision {
@@ -233,11 +319,17 @@ impl Tables {
         &self,
         prefix: &[u8],
         start: &[u8],
-        visit: &mut impl FnMut(&[u8], &[u8]) -> bool,
+        visit: &mut impl FnMut(Row<'_>) -> bool,
     ) -> Result<(), StoreError> {
+        let mut versions = Versions::new(self, start)?;
         for row in self.current.range(start..).map_err(table_error)? {
             let (key, stored) = row.map_err(table_error)?;
-            if !key.value().starts_with(prefix) || !visit(key.value(), stored.value()) {
+            let (key, stored) = (key.value(), stored.value());
+            if !key.starts_with(prefix) {
+                break;
+            }
+            let is_old = versions.contains(key, stored)?;
+            if !visit(Row { key, stored, is_old }) {
                 break;
             }
         }
@@ -251,33 +343,43 @@ impl Tables {
         prefix: &[u8],
         start: &[u8],
         revision: Revision,
-        visit: &mut impl FnMut(&[u8], &[u8]) -> bool,
+        visit: &mut impl FnMut(Row<'_>) -> bool,
     ) -> Result<(), StoreError> {
+        let mut versions = Versions::new(self, start)?;
         let mut old = self.next_superseded(prefix, start, revision)?;
         for row in self.current.range(start..).map_err(table_error)? {
             let (key, stored) = row.map_err(table_error)?;
-            if !key.value().starts_with(prefix) {
+            let (key, stored) = (key.value(), stored.value());
+            if !key.starts_with(prefix) {
                 break;
             }
-            while let Some((old_key, old_stored)) = old.take_if(|(k, _)| &k[..] < key.value()) {
-                if !visit(&old_key, &old_stored) {
+            while let Some((key, stored)) = old.take_if(|(old_key, _)| &old_key[..] < key) {
+                if !visit(Row {
+                    key: &key,
+                    stored: &stored,
+                    is_old: false,
+                }) {
                     return Ok(());
                 }
-                old = self.next_superseded(prefix, &successor(&old_key), revision)?;
+                old = self.next_superseded(prefix, &successor(&key), revision)?;
             }
-            let header = StoredHeader::parse(stored.value());
-            if header.is_some_and(|header| header.modified > revision) {
+            if StoredHeader::parse(stored).is_some_and(|header| header.modified > revision) {
                 continue;
             }
-            if !visit(key.value(), stored.value()) {
+            let is_old = versions.contains(key, stored)?;
+            if !visit(Row { key, stored, is_old }) {
                 return Ok(());
             }
         }
-        while let Some((old_key, old_stored)) = old {
-            if !visit(&old_key, &old_stored) {
+        while let Some((key, stored)) = old {
+            if !visit(Row {
+                key: &key,
+                stored: &stored,
+                is_old: false,
+            }) {
                 return Ok(());
             }
-            old = self.next_superseded(prefix, &successor(&old_key), revision)?;
+            old = self.next_superseded(prefix, &successor(&key), revision)?;
         }
         Ok(())
     }

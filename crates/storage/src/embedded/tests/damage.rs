@@ -141,7 +141,7 @@ async fn a_damaged_record_stands_alone() {
         .range(Range::prefix(Bytes::from("/k/")))
         .await
         .expect("range");
-    assert_eq!(page.corrupt, [victim.clone()]);
+    assert_eq!(page.corrupt, std::slice::from_ref(victim));
     assert_eq!(page.records.len(), 19);
     assert_eq!(store.status().corrupt_records, 2);
     let mut watch = store.watch(Bytes::new(), store.revision()).expect("watch");
