@@ -2,6 +2,7 @@
 //! them when sealed, every one acknowledged durable. The server's figure cannot be better.
 //!
 //! `taskset -c 0 cargo run --release -p strongroom-storage --example throughput [seconds] [keys] [directory]`
+//! and, after killing that, `… throughput open DIRECTORY`
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,7 +14,11 @@ use strongroom_storage::{Embedded, EmbeddedOptions, Range, RecordKey, Store, Tra
 const VALUE: usize = 1_340;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|argument| argument == "open").is_some() {
+        let directory = arguments.next().expect("a directory");
+        return open_after_kill(&directory);
+    }
     let seconds = arguments.next().and_then(|text| text.parse().ok()).unwrap_or(3.0);
     let keys = arguments
         .next()
@@ -166,6 +171,20 @@ async fn reopen(store: Arc<Embedded>, options: &EmbeddedOptions) {
     let start = Instant::now();
     let store = Embedded::open(options).expect("open");
     println!("open: {:?} at revision {}", start.elapsed(), store.revision());
+}
+
+/// How long a store takes to open that a killed run left.
+fn open_after_kill(directory: &str) {
+    let mut options = EmbeddedOptions::new(directory, [7; 16]);
+    options.record_key = Some(RecordKey::new(&[7; 32]));
+    let start = Instant::now();
+    let store = Embedded::open(&options).expect("open");
+    println!(
+        "open: {:?} at revision {}, {:?}",
+        start.elapsed(),
+        store.revision(),
+        store.status().keys
+    );
 }
 
 fn cpu_seconds() -> f64 {
