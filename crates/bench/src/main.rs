@@ -93,7 +93,13 @@ fn main() -> Result<()> {
         .enable_all()
         .event_interval(1)
         .build()?;
-    let figures = tokio::task::LocalSet::new().block_on(&runtime, measure(&options, &chosen))?;
+    let figures = tokio::task::LocalSet::new().block_on(&runtime, async {
+        tokio::select! {
+            figures = measure(&options, &chosen) => figures,
+            // Leaving in order removes the data directories.
+            _ = tokio::signal::ctrl_c() => bail!("interrupted"),
+        }
+    })?;
     history::append(&options.history, &figures, &options.server)?;
     match options.output {
         Output::Table => print!("{}", figure::table(&figures)),
