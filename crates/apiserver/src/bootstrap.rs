@@ -1,7 +1,7 @@
 //! Objects that exist from the first start on: the system namespaces and the service `default/kubernetes`.
 
 use serde_json::json;
-use strongroom_objects::{Object, Status, Value};
+use strongroom_objects::{Object, Status};
 use strongroom_resources::{NAMESPACES, Resource, SYSTEM_NAMESPACES, Tracking, find};
 
 use strongroom_storage::StoreError;
@@ -90,7 +90,7 @@ async fn ensure(
         tracking: Tracking::Update,
     };
     let created = create_object(server, &target, new, new_context("strongroom".to_owned()), false).await;
-    match created.map(|planned| Value::from(planned.object.metadata.name)) {
+    match created {
         Ok(_) => Ok(()),
         Err(status) if is_conflict(&status) => Ok(()),
         Err(status) => Err(failed(status.message)),

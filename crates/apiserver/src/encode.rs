@@ -10,7 +10,7 @@ use strongroom_resources::Resource;
 use strongroom_resources::decode::Format;
 
 use crate::negotiation::{Accepted, Transform};
-use crate::stored::Stored;
+use crate::stored::{Extent, Stored};
 
 /// Which object each row of a Table carries (api-conventions §4.2).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -89,22 +89,27 @@ pub fn content_type(format: Format) -> &'static str {
 }
 
 impl Form {
-    /// Whether stored bytes can be written as they are, without a tree.
-    fn is_direct(&self) -> bool {
-        self.accepted.transform == Transform::None && self.resource.strategy.stored_as_served()
+    /// What can be written straight from stored bytes, without a tree; `None` where a tree is needed.
+    pub fn direct(&self) -> Option<Extent> {
+        let extent = match self.accepted.transform {
+            Transform::None => Extent::Whole,
+            Transform::Metadata => Extent::Metadata,
+            Transform::Table => return None,
+        };
+        self.resource.strategy.stored_as_served().then_some(extent)
     }
 
     /// One stored object as a whole answer.
     pub fn stored(&self, stored: &Stored) -> Result<Vec<u8>, Box<Status>> {
-        if self.is_direct() && !self.accepted.pretty {
+        if let (Some(extent), false) = (self.direct(), self.accepted.pretty) {
             match self.accepted.format {
                 Format::Json => {
                     let mut out = Vec::with_capacity(stored.len() * 2 + 256);
-                    stored.write_json(self.resource, true, &mut out)?;
+                    stored.write_json(self.resource, extent, true, &mut out)?;
                     out.push(b'\n');
                     return Ok(out);
                 }
-                Format::Protobuf => return stored.protobuf(self.resource),
+                Format::Protobuf => return stored.protobuf(self.resource, extent),
                 Format::Yaml => {}
             }
         }
@@ -173,8 +178,9 @@ impl Form {
         object: Option<&Object>,
         out: &mut Vec<u8>,
     ) -> Result<(), Box<Status>> {
-        if self.is_direct() {
-            return stored.write_json(self.resource, false, out);
+        if let Some(extent) = self.direct() {
+            // Kubernetes names the kind of each partial object, and of no whole one.
+            return stored.write_json(self.resource, extent, extent == Extent::Metadata, out);
         }
         let owned;
         let object = match object {
@@ -241,9 +247,9 @@ impl Form {
         object: Option<&Object>,
         out: &mut Vec<u8>,
     ) -> Result<(), Box<Status>> {
-        if self.is_direct() {
+        if let Some(extent) = self.direct() {
             let mut item = Vec::with_capacity(stored.len() + 32);
-            stored.write_protobuf(self.resource, &mut item)?;
+            stored.write_protobuf(self.resource, extent, &mut item)?;
             write_field(2, &item, out);
             return Ok(());
         }
@@ -326,7 +332,7 @@ pub fn bare_protobuf(value: &Value) -> Result<Vec<u8>, Box<Status>> {
 }
 
 /// `PartialObjectMetadata` of an object.
-fn metadata_only(object: &Object) -> Value {
+pub fn metadata_only(object: &Object) -> Value {
     let metadata = object.to_value().remove("metadata").unwrap_or(Value::Null);
     json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata})
 }

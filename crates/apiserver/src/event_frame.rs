@@ -6,7 +6,7 @@ use strongroom_resources::Resource;
 use strongroom_resources::decode::Format;
 
 use crate::encode::{bare_protobuf, write_field};
-use crate::stored::Stored;
+use crate::stored::{Extent, Stored};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,16 +60,17 @@ impl Framing {
         event: EventType,
         stored: &Stored,
         resource: &Resource,
+        extent: Extent,
     ) -> Result<Bytes, Box<Status>> {
         match self {
             Self::Json => {
                 let mut out = Vec::with_capacity(stored.len() * 2 + 256);
                 start_json(event, &mut out);
-                stored.write_json(resource, true, &mut out)?;
+                stored.write_json(resource, extent, true, &mut out)?;
                 out.extend_from_slice(b"}\n");
                 Ok(out.into())
             }
-            Self::Protobuf => Ok(protobuf_frame(event, &stored.protobuf(resource)?)),
+            Self::Protobuf => Ok(protobuf_frame(event, &stored.protobuf(resource, extent)?)),
         }
     }
 

@@ -7,6 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use strongroom_storage::Revision;
 
+use crate::stored::Extent;
+
 /// How long a frame is kept for the watchers that come next.
 const LIFETIME: Duration = Duration::from_millis(100);
 
@@ -19,6 +21,8 @@ pub struct FrameKey {
     pub key: Bytes,
     /// Served group: two groups may show one stored object.
     pub group: &'static str,
+    /// How much of the object it shows.
+    pub extent: Extent,
     /// Whether the frame is protobuf rather than JSON.
     pub protobuf: bool,
 }

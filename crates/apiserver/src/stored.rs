@@ -2,17 +2,64 @@
 
 use strongroom_encryption::Opened;
 use strongroom_objects::json::Limits;
-use strongroom_objects::{Map, Object, Status, Value, json, protobuf};
+use strongroom_objects::{Object, Status, Type, Value, json, protobuf, schema};
 use strongroom_resources::Resource;
 use strongroom_storage::{Record, Revision, Sealed};
 
+use crate::encode::metadata_only;
+
+/// How much of an object is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// Its metadata, as a `PartialObjectMetadata`.
+    Metadata,
+}
+
+impl Extent {
+    /// `(apiVersion, kind)` of what is shown.
+    fn kind(self, resource: &Resource) -> (&'static str, &'static str) {
+        match self {
+            Self::Whole => (resource.storage.api_version, resource.storage.kind),
+            Self::Metadata => ("meta.k8s.io/v1", "PartialObjectMetadata"),
+        }
+    }
+
+    /// What is shown of a message.
+    fn of(self, raw: &[u8]) -> Result<&[u8], Box<Status>> {
+        match self {
+            Self::Whole => Ok(raw),
+            Self::Metadata => protobuf::only_metadata(raw).map_err(|error| broken(&error)),
+        }
+    }
+}
+
+fn partial_object_metadata() -> Result<&'static Type, Box<Status>> {
+    schema()
+        .kind("meta.k8s.io", "v1", "PartialObjectMetadata")
+        .ok_or_else(|| broken(&"no schema for PartialObjectMetadata"))
+}
+
 /// The plaintext of a record and the revision that wrote it. Wiped when dropped.
+#[derive(Debug)]
 pub struct Stored {
     opened: Opened,
     modified: Revision,
 }
 
 impl Stored {
+    /// What is about to be, or was just, stored.
+    pub fn new(bytes: Vec<u8>, modified: Revision) -> Self {
+        Self {
+            opened: Opened {
+                plaintext: bytes.into(),
+                stale: false,
+            },
+            modified,
+        }
+    }
+
     /// Opens `record`; the error names the object's key and never its content.
     pub fn open(store: &Sealed, record: &Record) -> Result<Self, Box<Status>> {
         let opened = store.open(record).map_err(|error| {
@@ -80,51 +127,56 @@ impl Stored {
     pub fn write_json(
         &self,
         resource: &Resource,
+        extent: Extent,
         with_kind: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), Box<Status>> {
         if self.is_json() {
-            let mut value: Map = self.object(resource)?.to_value();
-            if !with_kind {
+            let object = self.object(resource)?;
+            let mut value = match extent {
+                Extent::Whole => Value::Object(object.to_value()),
+                Extent::Metadata => metadata_only(&object),
+            };
+            if let (Value::Object(value), false) = (&mut value, with_kind) {
                 value.remove("kind");
                 value.remove("apiVersion");
             }
-            json::write(&Value::Object(value), out);
+            json::write(&value, out);
             return Ok(());
         }
-        let kind = with_kind.then_some((resource.storage.api_version, resource.storage.kind));
-        protobuf::transcode_json(
-            resource.stored_type(),
-            self.raw()?,
-            kind,
-            Some(self.modified),
-            out,
-        )
-        .map_err(|error| broken(&error))
+        let ty = match extent {
+            Extent::Whole => resource.stored_type(),
+            Extent::Metadata => partial_object_metadata()?,
+        };
+        let raw = extent.of(self.raw()?)?;
+        let kind = with_kind.then(|| extent.kind(resource));
+        protobuf::transcode_json(ty, raw, kind, Some(self.modified), out).map_err(|error| broken(&error))
     }
 
     /// The object's bare protobuf message; only for resources that are stored as they are served.
-    pub fn write_protobuf(&self, resource: &Resource, out: &mut Vec<u8>) -> Result<(), Box<Status>> {
+    pub fn write_protobuf(
+        &self,
+        resource: &Resource,
+        extent: Extent,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Box<Status>> {
         if self.is_json() {
             let value = self.object(resource)?.to_value();
             let raw = protobuf::encode(resource.stored_type(), &value).map_err(|error| broken(&error))?;
-            out.extend_from_slice(&raw);
+            out.extend_from_slice(extent.of(&raw)?);
             return Ok(());
         }
-        protobuf::set_resource_version(self.raw()?, self.modified, out).map_err(|error| broken(&error))
+        protobuf::set_resource_version(extent.of(self.raw()?)?, self.modified, out)
+            .map_err(|error| broken(&error))
     }
 
     /// The object as protobuf with its envelope.
-    pub fn protobuf(&self, resource: &Resource) -> Result<Vec<u8>, Box<Status>> {
+    pub fn protobuf(&self, resource: &Resource, extent: Extent) -> Result<Vec<u8>, Box<Status>> {
         let mut raw = Vec::with_capacity(self.len() + 32);
-        self.write_protobuf(resource, &mut raw)?;
+        self.write_protobuf(resource, extent, &mut raw)?;
         let mut out = Vec::with_capacity(raw.len() + 64);
-        protobuf::write_envelope(
-            resource.storage.api_version,
-            resource.storage.kind,
-            &raw,
-            &mut out,
-        );
+        let (api_version, kind) = extent.kind(resource);
+        protobuf::write_envelope(api_version, kind, &raw, &mut out);
         Ok(out)
     }
 }
@@ -133,7 +185,8 @@ impl Stored {
 pub fn to_stored_bytes(resource: &Resource, object: Object) -> Result<Vec<u8>, Box<Status>> {
     let mut object = resource.strategy.to_stored(object);
     object.metadata.resource_version.clear();
-    let raw = protobuf::encode(resource.stored_type(), &object.to_value()).map_err(|error| broken(&error))?;
+    let raw =
+        protobuf::encode(resource.stored_type(), &object.into_value()).map_err(|error| broken(&error))?;
     let mut bytes = Vec::with_capacity(raw.len() + 32);
     protobuf::write_envelope(
         resource.storage.api_version,

@@ -19,7 +19,7 @@ use crate::event_frame::{EventType, Framing};
 use crate::frames::FrameKey;
 use crate::get::{form, store_error};
 use crate::limits::Seat;
-use crate::negotiation::{Shape, Transform};
+use crate::negotiation::Shape;
 use crate::pipeline::Admitted;
 use crate::routes::Target;
 use crate::server::ApiServer;
@@ -336,10 +336,11 @@ impl Watching {
     }
 
     fn add_unselected(&mut self, event: &Event) -> Result<(), Box<Status>> {
-        let shared = (self.form.accepted.transform == Transform::None).then(|| FrameKey {
+        let shared = self.form.direct().map(|extent| FrameKey {
             revision: event.revision,
             key: event.key.clone(),
             group: self.form.resource.group,
+            extent,
             protobuf: self.form.accepted.format == Format::Protobuf,
         });
         if let Some(frame) = shared.as_ref().and_then(|key| self.server.0.frames.get(key)) {
@@ -371,8 +372,10 @@ impl Watching {
     }
 
     fn frame(&self, event_type: EventType, stored: &Stored) -> Result<Bytes, Box<Status>> {
-        if self.form.accepted.transform == Transform::None && self.form.resource.strategy.stored_as_served() {
-            return self.framing.stored(event_type, stored, self.form.resource);
+        if let Some(extent) = self.form.direct() {
+            return self
+                .framing
+                .stored(event_type, stored, self.form.resource, extent);
         }
         let object = self
             .form

@@ -48,12 +48,7 @@ where
         tracking: Tracking::Update,
     };
     let created = create_object(server, &target, new, context, options.dry_run).await?;
-    respond_with(
-        &form,
-        StatusCode::CREATED,
-        &created.object,
-        [decoded.warnings, created.warnings],
-    )
+    respond_with(&form, &created, decoded.warnings)
 }
 
 /// Answers PUT.
@@ -85,12 +80,7 @@ where
         Missing::NotFound
     };
     let written = replace(server, &target, &context, options.dry_run, missing, desire).await?;
-    respond_with(
-        &form,
-        written.code,
-        &written.object,
-        [decoded.warnings, written.warnings],
-    )
+    respond_with(&form, &written, decoded.warnings)
 }
 
 /// Answers PATCH.
@@ -135,12 +125,7 @@ where
         Missing::NotFound
     };
     let written = replace(server, &target, &context, options.dry_run, missing, desire).await?;
-    respond_with(
-        &form,
-        written.code,
-        &written.object,
-        [written.warnings, Vec::new()],
-    )
+    respond_with(&form, &written, Vec::new())
 }
 
 /// What a PUT or PATCH wants of the stored object.
@@ -157,10 +142,21 @@ enum Missing {
     Create,
 }
 
-struct Written {
-    object: Object,
+/// What a write has done, or in a dry run would have done.
+#[derive(Debug)]
+pub(crate) struct Written {
+    shown: Shown,
     warnings: Vec<String>,
     code: StatusCode,
+}
+
+/// What the client is shown of a write.
+#[derive(Debug)]
+enum Shown {
+    /// What was committed, as a GET would show it.
+    Committed(Stored),
+    /// Nothing was committed, or the object is gone.
+    Object(Object),
 }
 
 /// Reads the stored object, lets `desire` say what is wanted of it, plans the change and commits it on the condition
@@ -194,11 +190,9 @@ async fn replace(
             check_absent_uid(&object)?;
             let new = New { object, tracking };
             let created = create_object(server, target, new, context.clone(), dry_run).await?;
-            let warnings = [warnings, created.warnings].concat();
             return Ok(Written {
-                object: created.object,
-                warnings,
-                code: StatusCode::CREATED,
+                warnings: [warnings, created.warnings].concat(),
+                ..created
             });
         };
         let stored = Stored::open(&server.0.store, &record)?;
@@ -223,7 +217,7 @@ async fn replace(
         }
         if dry_run || change.outcome == Outcome::Unchanged {
             return Ok(Written {
-                object: change.object,
+                shown: Shown::Object(change.object),
                 warnings: change.warnings,
                 code: StatusCode::OK,
             });
@@ -244,15 +238,17 @@ async fn commit_change(
     change: Change,
 ) -> Result<Option<Written>, Box<Status>> {
     let Change {
-        mut object,
+        object,
         outcome,
         warnings,
     } = change;
-    let transaction = match outcome {
-        Outcome::Remove => Transaction::remove(key.clone(), modified),
+    // The write that removes the last finalizer answers with the version before (api-conventions §9).
+    let (transaction, shown) = match outcome {
+        Outcome::Remove => (Transaction::remove(key.clone(), modified), Shown::Object(object)),
         Outcome::Write | Outcome::Unchanged => {
-            let bytes = to_stored_bytes(target.resource, object.clone())?;
-            Transaction::replace(key.clone(), seal(server, key, &bytes)?, modified)
+            let bytes = to_stored_bytes(target.resource, object)?;
+            let transaction = Transaction::replace(key.clone(), seal(server, key, &bytes)?, modified);
+            (transaction, Shown::Committed(Stored::new(bytes, modified)))
         }
     };
     let committed = server
@@ -265,12 +261,12 @@ async fn commit_change(
     let Committed::Applied { revision } = committed else {
         return Ok(None);
     };
-    // The write that removes the last finalizer answers with the version before (api-conventions §9).
-    if outcome != Outcome::Remove {
-        object.metadata.resource_version = revision.to_string();
-    }
+    let shown = match shown {
+        Shown::Committed(stored) => Shown::Committed(stored.at(revision)),
+        removed => removed,
+    };
     Ok(Some(Written {
-        object,
+        shown,
         warnings,
         code: StatusCode::OK,
     }))
@@ -291,7 +287,7 @@ pub(crate) async fn create_object(
     new: New,
     mut context: Context,
     dry_run: bool,
-) -> Result<Planned, Box<Status>> {
+) -> Result<Written, Box<Status>> {
     let resource = target.resource;
     let generates = new.object.metadata.name.is_empty() && !new.object.metadata.generate_name.is_empty();
     let mut tries = 0;
@@ -303,29 +299,30 @@ pub(crate) async fn create_object(
             conditions
                 .push(namespaces::admit(server, namespace, resource.group, resource.plural, name).await?);
         }
-        let mut planned = match new.tracking {
+        let Planned { object, warnings } = match new.tracking {
             Tracking::Update => plan_create(resource, new.object.clone(), &context)?,
             Tracking::Applied => plan_applied_create(resource, new.object.clone(), &context)?,
         };
-        let key = bytes::Bytes::from(resource.key(namespace, &planned.object.metadata.name));
+        let name = object.metadata.name.clone();
+        let key = bytes::Bytes::from(resource.key(namespace, &name));
         conditions.push(Condition {
             key: key.clone(),
             modified: 0,
         });
-        match commit_new(server, target, &key, &planned.object, conditions, dry_run).await? {
-            NewCommitted::Applied(revision) => {
-                planned.object.metadata.resource_version =
-                    revision.map(|revision| revision.to_string()).unwrap_or_default();
-                return Ok(planned);
+        match commit_new(server, target, &key, object, conditions, dry_run).await? {
+            NewCommitted::Applied(shown) => {
+                return Ok(Written {
+                    shown,
+                    warnings,
+                    code: StatusCode::CREATED,
+                });
             }
             NewCommitted::NamespaceChanged => server.0.namespaces.forget(namespace),
             NewCommitted::Taken if generates && tries + 1 < NAME_TRIES => {
                 context.name_suffix = random::name_suffix()
             }
             NewCommitted::Taken => {
-                return Err(
-                    already_exists(server, target, &key, &planned.object.metadata.name, generates).await,
-                );
+                return Err(already_exists(server, target, &key, &name, generates).await);
             }
         }
         tries += 1;
@@ -336,8 +333,8 @@ pub(crate) async fn create_object(
 }
 
 enum NewCommitted {
-    /// With its revision, unless it was a dry run.
-    Applied(Option<Revision>),
+    /// Or, in a dry run, could have been.
+    Applied(Shown),
     /// The namespace is no longer what it was when it was asked.
     NamespaceChanged,
     /// There is an object of that name.
@@ -348,20 +345,22 @@ async fn commit_new(
     server: &ApiServer,
     target: &Target,
     key: &bytes::Bytes,
-    object: &Object,
+    object: Object,
     conditions: Vec<Condition>,
     dry_run: bool,
 ) -> Result<NewCommitted, Box<Status>> {
     let store = server.0.store.store();
-    let bytes = to_stored_bytes(target.resource, object.clone())?;
     if dry_run {
+        // An object that could not be stored is refused all the same.
+        to_stored_bytes(target.resource, object.clone())?;
         let existing = store.get(key).await.map_err(|error| store_error(&error))?;
         return Ok(if existing.is_some() {
             NewCommitted::Taken
         } else {
-            NewCommitted::Applied(None)
+            NewCommitted::Applied(Shown::Object(object))
         });
     }
+    let bytes = to_stored_bytes(target.resource, object)?;
     let value = seal(server, key, &bytes)?;
     let writes = vec![Write::Put {
         key: key.clone(),
@@ -372,7 +371,9 @@ async fn commit_new(
         .await
         .map_err(|error| store_error(&error))?;
     Ok(match committed {
-        Committed::Applied { revision } => NewCommitted::Applied(Some(revision)),
+        Committed::Applied { revision } => {
+            NewCommitted::Applied(Shown::Committed(Stored::new(bytes, revision)))
+        }
         Committed::ConditionFailed { key: failed } if failed == *key => NewCommitted::Taken,
         Committed::ConditionFailed { .. } => NewCommitted::NamespaceChanged,
     })
@@ -475,9 +476,14 @@ pub(crate) fn new_context(manager: String) -> Context {
     }
 }
 
-fn respond_with(form: &Form, code: StatusCode, object: &Object, warnings: [Vec<String>; 2]) -> Answer {
-    let body = form.object(object)?;
-    let mut response = respond::answer(code, content_type(form.accepted.format), body);
-    respond::add_warnings(&mut response, &warnings.concat());
+/// Shows what was written, with the warnings that decoding gave before its own.
+fn respond_with(form: &Form, written: &Written, decoding: Vec<String>) -> Answer {
+    let body = match &written.shown {
+        Shown::Committed(stored) => form.stored(stored)?,
+        Shown::Object(object) => form.object(object)?,
+    };
+    let mut response = respond::answer(written.code, content_type(form.accepted.format), body);
+    let warnings = [decoding.as_slice(), &written.warnings].concat();
+    respond::add_warnings(&mut response, &warnings);
     Ok(response)
 }

@@ -21,12 +21,13 @@ mod tls;
 
 use std::process::ExitCode;
 
+use mimalloc::MiMalloc;
 use strongroom_hardening::{WipingAllocator, harden_process};
 
 use crate::command_line::{Refusal, Subcommands};
 
 #[global_allocator]
-static ALLOCATOR: WipingAllocator = WipingAllocator::new();
+static ALLOCATOR: WipingAllocator<MiMalloc> = WipingAllocator::over(MiMalloc);
 
 /// It failed; the message says why and what to do.
 const FAILURE: u8 = 1;

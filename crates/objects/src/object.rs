@@ -57,14 +57,37 @@ impl Object {
 
     /// The JSON object.
     pub fn to_value(&self) -> Map {
-        let mut value = self.body.clone();
+        self.with_body(self.body.clone())
+    }
+
+    /// The JSON object, without copying the body.
+    pub fn into_value(mut self) -> Map {
+        let body = std::mem::take(&mut self.body);
+        self.with_body(body)
+    }
+
+    /// Shows `read` the JSON object without copying the body.
+    pub fn read_as_value<T>(&mut self, read: impl FnOnce(&Value) -> T) -> T {
+        let body = std::mem::take(&mut self.body);
+        let mut value = Value::Object(self.with_body(body));
+        let result = read(&value);
+        if let Value::Object(map) = &mut value {
+            for name in ["apiVersion", "kind", "metadata"] {
+                map.remove(name);
+            }
+            self.body = std::mem::take(map);
+        }
+        result
+    }
+
+    fn with_body(&self, mut body: Map) -> Map {
         for (name, text) in [("apiVersion", &self.api_version), ("kind", &self.kind)] {
             if !text.is_empty() {
-                value.insert(name.to_owned(), Value::String(text.clone()));
+                body.insert(name.to_owned(), Value::String(text.clone()));
             }
         }
-        value.insert("metadata".to_owned(), Value::Object(self.metadata.to_value()));
-        value
+        body.insert("metadata".to_owned(), Value::Object(self.metadata.to_value()));
+        body
     }
 }
 

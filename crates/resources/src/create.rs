@@ -1,7 +1,7 @@
 //! What a POST makes of a decoded object: a pure function that can be run again with another name.
 
 use strongroom_merge::managed_fields::{Writer, track_update};
-use strongroom_objects::{FieldError, Object, Status, Value};
+use strongroom_objects::{FieldError, Object, Status};
 
 use crate::metadata;
 use crate::resource::{Context, Resource};
@@ -23,7 +23,7 @@ pub fn plan_create(
     context: &Context,
 ) -> Result<Planned, Box<Status>> {
     let mut planned = prepare(resource, object, context)?;
-    planned.object = track(resource, planned.object, context);
+    track(resource, &mut planned.object, context);
     validate(resource, &planned.object)?;
     planned
         .warnings
@@ -61,7 +61,7 @@ fn prepare(resource: &Resource, mut object: Object, context: &Context) -> Result
     Ok(Planned { object, warnings })
 }
 
-fn track(resource: &Resource, object: Object, context: &Context) -> Object {
+fn track(resource: &Resource, object: &mut Object, context: &Context) {
     let api_version = resource.api_version();
     let now = context.timestamp();
     let writer = Writer {
@@ -70,11 +70,8 @@ fn track(resource: &Resource, object: Object, context: &Context) -> Object {
         subresource: "",
         now: &now,
     };
-    let value = Value::Object(object.to_value());
-    let managed_fields = track_update(resource.served_type(), None, &value, &writer);
-    let mut object = object;
-    object.metadata.managed_fields = managed_fields;
-    object
+    object.metadata.managed_fields =
+        object.read_as_value(|value| track_update(resource.served_type(), None, value, &writer));
 }
 
 fn validate(resource: &Resource, object: &Object) -> Result<(), Box<Status>> {

@@ -159,8 +159,8 @@ fn track(resource: &Resource, subresource: &str, old: &Object, new: &mut Object,
         now: &now,
     };
     let live = Value::Object(old.to_value());
-    let wanted = Value::Object(new.to_value());
-    new.metadata.managed_fields = track_update(resource.served_type(), Some(&live), &wanted, &writer);
+    new.metadata.managed_fields =
+        new.read_as_value(|wanted| track_update(resource.served_type(), Some(&live), wanted, &writer));
 }
 
 fn validate(resource: &Resource, old: &Object, new: &Object) -> Result<(), Box<Status>> {

@@ -78,6 +78,23 @@ pub fn write_envelope(api_version: &str, kind: &str, raw: &[u8], out: &mut Vec<u
     write_bytes(4, &[], out);
 }
 
+/// The part of an object's message that is its metadata, as a message of its own: every kind numbers it alike, so
+/// what is left is a `PartialObjectMetadata`. Empty for an object without metadata.
+pub fn only_metadata(raw: &[u8]) -> Result<&[u8], DecodeError> {
+    let mut reader = Reader::new(raw);
+    let mut metadata: &[u8] = &[];
+    loop {
+        let start = reader.position;
+        let Some((number, wire_type)) = reader.tag()? else {
+            return Ok(metadata);
+        };
+        reader.skip(wire_type)?;
+        if number == METADATA {
+            metadata = &raw[start..reader.position];
+        }
+    }
+}
+
 const METADATA: u32 = 1;
 const RESOURCE_VERSION: u32 = 6;
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -26,6 +26,8 @@ const GROUP: usize = 1024;
 /// A group takes no more transactions once it has so many bytes. With the largest transaction on
 /// top it still fits into the smallest segment.
 const GROUP_BYTES: usize = 2 << 20;
+/// A group takes no more transactions after so long.
+const GATHERING: Duration = Duration::from_millis(2);
 
 /// How long to wait for the checkpointer before looking whether it has failed.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -75,21 +77,7 @@ impl Writer {
             let Some(job) = self.jobs.blocking_recv() else {
                 break None;
             };
-            let mut next = Some(job);
-            let mut group = Vec::new();
-            let mut bytes = 0;
-            let control = loop {
-                match next.take().or_else(|| self.jobs.try_recv().ok()) {
-                    Some(Job::Commit(pending)) => {
-                        bytes += transaction_bytes(&pending.transaction);
-                        group.push(pending);
-                    }
-                    control => break control,
-                }
-                if group.len() >= GROUP || bytes >= GROUP_BYTES {
-                    break None;
-                }
-            };
+            let (group, control) = self.gather(job);
             self.commit_group(group);
             match control {
                 Some(Job::Flush(answer)) => drop(answer.send(self.flush())),
@@ -101,6 +89,33 @@ impl Writer {
         if let Some(answer) = closed {
             // Whoever dropped the receiver does not want to know.
             let _ = answer.send(());
+        }
+    }
+
+    /// Takes what is waiting behind `first`. While more arrives, whoever is about to send some is let run: each sync
+    /// costs the same however many share it. A lone transaction waits for nobody.
+    fn gather(&mut self, first: Job) -> (Vec<Pending>, Option<Job>) {
+        let mut group = Vec::new();
+        let mut bytes = 0;
+        let mut next = Some(first);
+        let mut at_last_look = 0;
+        let began = Instant::now();
+        loop {
+            match next.take().or_else(|| self.jobs.try_recv().ok()) {
+                Some(Job::Commit(pending)) => {
+                    bytes += transaction_bytes(&pending.transaction);
+                    group.push(pending);
+                    if group.len() >= GROUP || bytes >= GROUP_BYTES {
+                        return (group, None);
+                    }
+                }
+                Some(control) => return (group, Some(control)),
+                None if group.len() > at_last_look && began.elapsed() < GATHERING => {
+                    at_last_look = group.len();
+                    std::thread::yield_now();
+                }
+                None => return (group, None),
+            }
         }
     }
 
