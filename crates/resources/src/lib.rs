@@ -17,6 +17,7 @@ mod namespace;
 pub mod options;
 pub mod patch;
 mod printing;
+mod rbac;
 mod resource;
 mod secret;
 pub mod selection;
@@ -32,6 +33,7 @@ pub use metadata::{FOREGROUND_DELETION, ORPHAN};
 pub use namespace::{
     NAMESPACES, NamespacePhase, PROTECTED_NAMESPACES, SYSTEM_NAMESPACES, phase as namespace_phase,
 };
+pub use rbac::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES};
 pub use resource::{Context, Resource, StoredAs, Strategy, Subresource};
 pub use secret::MAX_SECRET_SIZE;
 pub use table::{RESOURCES, find, serves};

@@ -15,6 +15,8 @@ pub enum NameRule {
     Label,
     /// One label that starts with a letter: services.
     Dns1035Label,
+    /// Anything that can stand in a URL's path: roles and bindings.
+    PathSegment,
 }
 
 impl NameRule {
@@ -32,6 +34,7 @@ impl NameRule {
             Self::Subdomain => subdomain(name),
             Self::Label => label_name(name),
             Self::Dns1035Label => dns_1035(name),
+            Self::PathSegment => path_segment(name),
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The table of everything that is served: one row for each resource.
 
 use crate::resource::Resource;
-use crate::{config_map, event, lease, namespace, secret, service, service_account};
+use crate::{config_map, event, lease, namespace, rbac, secret, service, service_account};
 
 /// Every served resource, core first, in the order discovery lists them.
-pub static RESOURCES: [&Resource; 8] = [
+pub static RESOURCES: [&Resource; 12] = [
     &config_map::CONFIG_MAPS,
     &event::EVENTS,
     &namespace::NAMESPACES,
@@ -13,6 +13,10 @@ pub static RESOURCES: [&Resource; 8] = [
     &service::SERVICES,
     &lease::LEASES,
     &event::EVENTS_K8S_IO,
+    &rbac::CLUSTER_ROLE_BINDINGS,
+    &rbac::CLUSTER_ROLES,
+    &rbac::ROLE_BINDINGS,
+    &rbac::ROLES,
 ];
 
 /// The row that serves `plural` in `group` and `version`.
