@@ -10,6 +10,10 @@
 //! |---|---|---|
 //! | `namespaces` | empties a Terminating namespace, then finalizes it | `namespaces::conditions`, `namespaces::decide` |
 //! | `namespace_defaults` | service account `default`, config map `kube-root-ca.crt` | `namespace_defaults::decide` |
+//! | `service_account_tokens` | fills, repairs and removes Secrets with tokens of service accounts | `service_account_tokens::decide` |
+//! | `bootstrap_signer` | signs config map `cluster-info` with the bootstrap tokens | `bootstrap_signer::decide` |
+//! | `token_cleaner` | deletes bootstrap tokens when they expire | `token_cleaner::decide` |
+//! | `role_aggregation` | gives aggregating ClusterRoles their rules | `role_aggregation::decide` |
 //! | `garbage` | owner references, foreground and orphan deletion | `garbage::decide` over `garbage::graph` |
 //! | `event_expiry` | deletes events an hour after their last write | `event_expiry::expiry` |
 //!
@@ -17,6 +21,8 @@
 //! `list_watch` turns a collection into a stream of changes that never ends and never fails,
 //! `work_queue` remembers what is to be done and when, `request` makes one call.
 
+mod bootstrap_signer;
+mod bootstrap_token;
 mod discovery;
 mod event_expiry;
 mod garbage;
@@ -25,9 +31,13 @@ mod namespace_defaults;
 mod namespaces;
 mod object;
 mod request;
+mod role_aggregation;
+mod service_account_tokens;
+mod token_cleaner;
 mod work_queue;
 mod workers;
 
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,14 +47,30 @@ use tokio_util::sync::CancellationToken;
 
 use crate::request::ApiClient;
 
+pub use crate::service_account_tokens::{LegacyToken, LegacyTokenSigner};
+
 /// What the controllers need to know besides what the API tells them.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Config {
     /// Certificates (PEM) that a client in a workload needs to trust the API server; published in
     /// every namespace as config map `kube-root-ca.crt`.
     pub root_ca_pem: String,
     /// How long an event is kept after its last write. Kubernetes' default is one hour.
     pub event_ttl: Duration,
+    /// Signs the tokens of Secrets of type `kubernetes.io/service-account-token`. Without it such
+    /// Secrets are neither filled nor removed.
+    pub legacy_tokens: Option<LegacyTokenSigner>,
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Config")
+            .field("root_ca_pem", &self.root_ca_pem)
+            .field("event_ttl", &self.event_ttl)
+            .field("legacy_tokens", &self.legacy_tokens.is_some())
+            .finish()
+    }
 }
 
 /// How long a controller that panicked stays down before it is started again.
@@ -72,6 +98,30 @@ pub async fn run(client: kube::Client, config: Config, shutdown: CancellationTok
         let (api, config) = (api.clone(), config.clone());
         controllers.spawn(keep_running("event-expiry", move || {
             event_expiry::run(api.clone(), config.event_ttl)
+        }));
+    }
+    if let Some(sign) = config.legacy_tokens.clone() {
+        let (api, config) = (api.clone(), config.clone());
+        controllers.spawn(keep_running("service-account-tokens", move || {
+            service_account_tokens::run(api.clone(), config.root_ca_pem.clone(), sign.clone())
+        }));
+    }
+    {
+        let api = api.clone();
+        controllers.spawn(keep_running("bootstrap-signer", move || {
+            bootstrap_signer::run(api.clone())
+        }));
+    }
+    {
+        let api = api.clone();
+        controllers.spawn(keep_running("token-cleaner", move || {
+            token_cleaner::run(api.clone())
+        }));
+    }
+    {
+        let api = api.clone();
+        controllers.spawn(keep_running("role-aggregation", move || {
+            role_aggregation::run(api.clone())
         }));
     }
     controllers.spawn(keep_running("garbage", move || garbage::run(api.clone())));

@@ -200,6 +200,17 @@ impl ApiClient {
             .map(drop)
     }
 
+    /// Applies a configuration server-side as `manager`, taking over what others manage. The
+    /// answer's body is not looked at.
+    pub async fn apply(&self, path: &str, manager: &str, configuration: &Value) -> Result<(), RequestError> {
+        let path = format!("{path}?fieldManager={manager}&force=true");
+        // JSON is YAML.
+        let body = Some(("application/apply-patch+yaml", configuration));
+        self.send(Method::PATCH, &path, Form::Metadata.accept(false), body)
+            .await
+            .map(drop)
+    }
+
     /// Deletes an object with the given DeleteOptions.
     pub async fn delete(&self, path: &str, options: &Value) -> Result<(), RequestError> {
         self.send(
