@@ -6,10 +6,17 @@
 
 mod attributes;
 mod authorizer;
+mod chain;
+pub mod defaults;
 mod identity;
+pub mod impersonation;
 mod masters;
+pub mod node;
+pub mod rbac;
+pub mod review;
 
 pub use attributes::{Attributes, forbidden_message};
 pub use authorizer::{Authorizer, Decision};
+pub use chain::{Chain, decide};
 pub use identity::{CertificateError, Identity, group, user};
 pub use masters::MastersOnly;
