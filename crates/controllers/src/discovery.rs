@@ -121,6 +121,26 @@ fn describe(resource: APIResource, group: &str, version: &str, preferred: bool) 
     }
 }
 
+/// A resource for tests: `v1/secrets` or `group/v1/things`, namespaced.
+#[cfg(test)]
+pub(crate) fn example(path: &str, verbs: &[&str]) -> Resource {
+    let parts: Vec<_> = path.split('/').collect();
+    let (group, version, plural) = match parts[..] {
+        [group, version, plural] => (group, version, plural),
+        [version, plural] => ("", version, plural),
+        _ => panic!("{path} is no resource"),
+    };
+    Resource {
+        group: group.to_owned(),
+        version: version.to_owned(),
+        plural: plural.to_owned(),
+        kind: format!("Kind of {plural}"),
+        namespaced: true,
+        verbs: verbs.iter().map(|verb| (*verb).to_owned()).collect(),
+        preferred: true,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -128,14 +148,14 @@ mod tests {
     #[test]
     fn paths() {
         let check = |group: &str, namespaced, namespace: &str, expect: &str| {
+            let path = if group.is_empty() {
+                "v1/things".to_owned()
+            } else {
+                format!("{group}/v1/things")
+            };
             let resource = Resource {
-                group: group.to_owned(),
-                version: "v1".to_owned(),
-                plural: "things".to_owned(),
-                kind: "Thing".to_owned(),
                 namespaced,
-                verbs: Vec::new(),
-                preferred: true,
+                ..example(&path, &[])
             };
             assert_eq!(resource.object_path(namespace, "x"), expect);
         };
@@ -143,5 +163,63 @@ mod tests {
         check("", false, "ns", "/api/v1/things/x");
         check("a.b", true, "ns", "/apis/a.b/v1/namespaces/ns/things/x");
         check("a.b", false, "", "/apis/a.b/v1/things/x");
+    }
+
+    #[tokio::test]
+    async fn documents() {
+        let service = tower::service_fn(|request: http::Request<kube::client::Body>| async move {
+            let (code, body) = match request.uri().path() {
+                "/apis" => (
+                    200,
+                    r#"{"groups": [
+                    {"name": "a.b", "versions": [{"groupVersion": "a.b/v1", "version": "v1"}, {"groupVersion": "a.b/v2", "version": "v2"}],
+                     "preferredVersion": {"groupVersion": "a.b/v2", "version": "v2"}},
+                    {"name": "c", "versions": [{"groupVersion": "c/v1", "version": "v1"}]}
+                ]}"#,
+                ),
+                "/api/v1" => (
+                    200,
+                    r#"{"groupVersion": "v1", "resources": [
+                    {"name": "secrets", "kind": "Secret", "namespaced": true, "singularName": "", "verbs": ["get"]},
+                    {"name": "serviceaccounts/token", "kind": "TokenRequest", "namespaced": true, "singularName": "", "verbs": ["create"]}
+                ]}"#,
+                ),
+                "/apis/c/v1" => (503, "{}"),
+                "/apis/a.b/v1" | "/apis/a.b/v2" => (
+                    200,
+                    r#"{"groupVersion": "", "resources": [
+                    {"name": "things", "kind": "Thing", "namespaced": false, "singularName": "", "verbs": []}
+                ]}"#,
+                ),
+                other => panic!("asked for {other}"),
+            };
+            let body = http_body_util::Full::new(bytes::Bytes::from_static(body.as_bytes()));
+            Ok::<_, std::convert::Infallible>(
+                http::Response::builder()
+                    .status(code)
+                    .body(body)
+                    .expect("a response"),
+            )
+        });
+        let api = ApiClient::new(kube::Client::new(service, "default"));
+        let discovered = discover(&api).await.expect("groups");
+        let found: Vec<_> = discovered
+            .resources
+            .iter()
+            .map(|resource| (resource.collection_path("n"), resource.preferred))
+            .collect();
+        let found: Vec<_> = found
+            .iter()
+            .map(|(path, preferred)| (path.as_str(), *preferred))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("/api/v1/namespaces/n/secrets", true),
+                ("/apis/a.b/v1/things", false),
+                ("/apis/a.b/v2/things", true),
+            ]
+        );
+        assert_eq!(discovered.failures.keys().collect::<Vec<_>>(), ["c/v1"]);
     }
 }

@@ -369,3 +369,6 @@ fn as_reference(owner: &OwnerKey) -> OwnerReference {
         block_owner_deletion: None,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -179,4 +179,14 @@ async fn a_list_that_fails_is_asked_again() {
         &["listing", "+a", "listed"],
     )
     .await;
+    check(
+        "until the resource is served",
+        &[
+            ("limit=500", 404, "404 page not found"),
+            ("limit=500", 404, "{}"),
+            ("limit=500", 200, EMPTY_AT_5),
+        ],
+        &["listing", "listed"],
+    )
+    .await;
 }

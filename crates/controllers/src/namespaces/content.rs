@@ -50,14 +50,22 @@ pub(super) async fn remove_content(api: &ApiClient, namespace: &str) -> Result<R
         discovery_failures: discovered.failures,
         ..Remains::default()
     };
-    let holding =
-        |resource: &&Resource| resource.namespaced && resource.preferred && resource.can(&["list", "delete"]);
-    for resource in discovered.resources.iter().filter(holding) {
+    for resource in discovered
+        .resources
+        .iter()
+        .filter(|resource| is_content(resource))
+    {
         if let Err(error) = remove_resource(api, resource, namespace, &mut remains).await {
             remains.deletion_failures.push(error.to_string());
         }
     }
     Ok(remains)
+}
+
+/// Whether namespaces hold objects of the resource. What can only be created, such as a review, is
+/// not kept.
+fn is_content(resource: &Resource) -> bool {
+    resource.namespaced && resource.preferred && resource.can(&["list", "delete"])
 }
 
 async fn remove_resource(
@@ -127,5 +135,25 @@ async fn each_object(
             "{collection}?limit={PAGE}&continue={}",
             escape(&page.metadata.continue_token)
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discovery::example;
+
+    #[test]
+    fn what_counts_as_content() {
+        let all = ["create", "delete", "deletecollection", "get", "list", "watch"];
+        assert!(is_content(&example("v1/secrets", &all)));
+        assert!(is_content(&example("v1/secrets", &["delete", "list"])));
+        let review = example("authorization.k8s.io/v1/localsubjectaccessreviews", &["create"]);
+        assert!(!is_content(&review));
+        let cluster_wide = Resource {
+            namespaced: false,
+            ..example("v1/namespaces", &all)
+        };
+        assert!(!is_content(&cluster_wide));
     }
 }

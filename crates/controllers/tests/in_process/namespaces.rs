@@ -66,6 +66,29 @@ async fn what_a_namespace_has_comes_back() {
 }
 
 #[tokio::test]
+async fn it_comes_back_well_under_a_second() {
+    let world = World::start().await;
+    for namespace in ["n", "m"] {
+        world.create_namespace(namespace).await;
+        for path in [
+            format!("/api/v1/namespaces/{namespace}/serviceaccounts/default"),
+            config_map(namespace, "kube-root-ca.crt"),
+        ] {
+            let mut uid = world.until_there(&path).await["metadata"]["uid"].clone();
+            // Also when it is deleted again as soon as it is back.
+            for _ in 0..5 {
+                world.delete(&path, "Background").await;
+                let another =
+                    |found: Option<&Value>| found.is_some_and(|object| object["metadata"]["uid"] != uid);
+                let (found, took) = world.until("another", &path, another).await;
+                assert!(took < Duration::from_millis(700), "{path} took {took:?}");
+                uid = found.expect("it was found")["metadata"]["uid"].clone();
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_deleted_namespace_goes_with_everything_in_it() {
     let world = World::start().await;
     world.create_namespace("empty").await;
