@@ -8,7 +8,9 @@ use strongroom_storage::StoreError;
 
 use crate::routes::Target;
 use crate::server::ApiServer;
-use crate::write::{New, create_object, new_context};
+use crate::write::{New, Writer, create_object};
+
+mod policy;
 
 /// First address of kube-apiserver's default service range. Nothing routes it; clients look at its family.
 const SERVICE_ADDRESS: &str = "10.0.0.1";
@@ -24,6 +26,9 @@ pub enum StartError {
         /// What the server would have answered.
         message: String,
     },
+    /// The stored policy could not be read.
+    #[error("the roles and bindings could not be read: {0}")]
+    Policy(String),
 }
 
 /// Creates what is missing.
@@ -31,6 +36,7 @@ pub(crate) async fn ensure_system_objects(server: &ApiServer, address: &str) -> 
     for name in SYSTEM_NAMESPACES {
         ensure(server, &NAMESPACES, "", NAMESPACES.new_object(name)).await?;
     }
+    policy::ensure(server).await?;
     let Some(services) = find("", "v1", "services") else {
         return Ok(());
     };
@@ -89,7 +95,7 @@ async fn ensure(
         object,
         tracking: Tracking::Update,
     };
-    let created = create_object(server, &target, new, new_context("strongroom".to_owned()), false).await;
+    let created = create_object(server, &target, new, Writer::server("strongroom")).await;
     match created {
         Ok(_) => Ok(()),
         Err(status) if is_conflict(&status) => Ok(()),

@@ -1,6 +1,7 @@
 //! Connections: accepted, encrypted, bounded, and ended cleanly.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,7 +10,6 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use strongroom_access::Identity;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use crate::limits::Limits;
 use crate::pipeline::{self, Peer};
 use crate::server::ApiServer;
+use crate::tls::Tls;
 
 /// Handshakes under way at the same time: nobody has said yet who they are.
 const MAX_HANDSHAKES: usize = 256;
@@ -45,7 +46,7 @@ impl ApiServer {
     pub async fn serve(
         &self,
         listener: TcpListener,
-        tls: Arc<ArcSwap<rustls::ServerConfig>>,
+        tls: Arc<ArcSwap<Tls>>,
         shutdown: CancellationToken,
     ) -> Result<(), ServeError> {
         listener.local_addr().map_err(ServeError::Listen)?;
@@ -57,8 +58,8 @@ impl ApiServer {
                 accepted = listener.accept() => accepted,
                 () = shutdown.cancelled() => break,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     tracing::debug!(%error, "a connection could not be accepted");
                     tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -71,7 +72,8 @@ impl ApiServer {
             };
             let connection = Connection {
                 server: self.clone(),
-                acceptor: TlsAcceptor::from(tls.load_full()),
+                tls: tls.load_full(),
+                address,
                 handshakes: Arc::clone(&handshakes),
                 shutdown: shutdown.clone(),
             };
@@ -88,7 +90,8 @@ impl ApiServer {
 
 struct Connection {
     server: ApiServer,
-    acceptor: TlsAcceptor,
+    tls: Arc<Tls>,
+    address: SocketAddr,
     handshakes: Arc<Semaphore>,
     shutdown: CancellationToken,
 }
@@ -100,7 +103,8 @@ impl Connection {
             return;
         };
         let peer = Peer {
-            certificate: identity(&stream),
+            credential: self.tls.credential(stream.get_ref().1.peer_certificates()),
+            address: Some(self.address.ip()),
         };
         let server = self.server.clone();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
@@ -127,7 +131,10 @@ impl Connection {
         let limit = self.server.0.limits.handshake_timeout;
         let handshake = async {
             let _place = self.handshakes.acquire().await.ok()?;
-            match self.acceptor.accept(stream).await {
+            match TlsAcceptor::from(Arc::clone(&self.tls.config))
+                .accept(stream)
+                .await
+            {
                 Ok(stream) => Some(stream),
                 Err(error) => {
                     tracing::debug!(%error, "a TLS handshake failed");
@@ -136,19 +143,6 @@ impl Connection {
             }
         };
         tokio::time::timeout(limit, handshake).await.ok().flatten()
-    }
-}
-
-/// The user that the peer's certificate names. A certificate that the client CA signed but that names nobody is no
-/// identity (auth §2).
-fn identity(stream: &TlsStream<TcpStream>) -> Option<Identity> {
-    let certificate = stream.get_ref().1.peer_certificates()?.first()?;
-    match Identity::from_client_certificate(certificate) {
-        Ok(identity) => Some(identity),
-        Err(error) => {
-            tracing::debug!(%error, "a client certificate names nobody");
-            None
-        }
     }
 }
 

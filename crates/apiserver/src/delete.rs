@@ -12,7 +12,7 @@ use strongroom_resources::selection::Selection;
 use strongroom_resources::{Context, DeleteOptions, Deletion, parse_delete_options, plan_delete};
 use strongroom_storage::{Committed, Range, Transaction};
 
-use crate::body::{self, Body, RequestBody};
+use crate::body::{Body, RequestBody};
 use crate::continue_token::ContinueToken;
 use crate::encode::{Form, ListMetadata, content_type, encode};
 use crate::get::{form, not_found, store_error};
@@ -31,20 +31,15 @@ const COLLECTION_PAGE: usize = 500;
 const CONFLICT_TRIES: usize = 1000;
 
 /// Answers DELETE of one object.
-pub(crate) async fn answer<B>(request: Admitted<'_, B>, target: Target) -> Answer
+pub(crate) async fn answer<B>(mut request: Admitted<'_, B>, target: Target) -> Answer
 where
     B: RequestBody,
 {
     let form = form(&request, &target, Shape::One)?;
     let context = new_context(default_manager(&request.headers));
     let server = request.server;
-    let options = read_options(
-        request.query,
-        &request.headers,
-        request.body,
-        server.0.limits.max_body,
-    )
-    .await?;
+    let body = request.read_body().await?;
+    let options = read_options(request.query, &request.headers, &body)?;
     let deleted = delete_object(server, &target, &options, &context).await?;
     respond_deleted(&form, &target, &options, deleted)
 }
@@ -143,7 +138,7 @@ fn respond_deleted(form: &Form, target: &Target, options: &DeleteOptions, delete
 }
 
 /// Answers DELETE of a collection: deletes what is selected and lists it as it was.
-pub(crate) async fn collection<B>(request: Admitted<'_, B>, target: Target) -> Answer
+pub(crate) async fn collection<B>(mut request: Admitted<'_, B>, target: Target) -> Answer
 where
     B: RequestBody,
 {
@@ -152,7 +147,8 @@ where
     let context = new_context(default_manager(&request.headers));
     let server = request.server;
     let query = request.query.clone();
-    let options = read_options(&query, &request.headers, request.body, server.0.limits.max_body).await?;
+    let body = request.read_body().await?;
+    let options = read_options(&query, &request.headers, &body)?;
     let selection = Selection::new(target.resource, list.label_selector, list.field_selector)?;
     let mut sweep = Sweep {
         server,
@@ -251,13 +247,12 @@ impl Sweep<'_> {
             other => drop(other?),
         }
         if self.form.accepted.format == Format::Protobuf {
-            self.form
-                .protobuf_item(&stored, Some(&object), &mut self.listed)?;
+            self.form.protobuf_item(&stored, &mut self.listed)?;
         } else {
             if self.count > 0 {
                 self.listed.push(b',');
             }
-            self.form.list_item(&stored, Some(&object), &mut self.listed)?;
+            self.form.list_item(&stored, &mut self.listed)?;
         }
         self.count += 1;
         Ok(())
@@ -293,21 +288,12 @@ fn respond_collection(form: &Form, metadata: &ListMetadata, items: Vec<u8>) -> A
 }
 
 /// `DeleteOptions` from the body, or from the query where there is no body.
-async fn read_options<B>(
-    query: &Query,
-    headers: &HeaderMap,
-    body: B,
-    limit: usize,
-) -> Result<DeleteOptions, Box<Status>>
-where
-    B: RequestBody,
-{
-    let body = body::read(body, limit).await?;
+fn read_options(query: &Query, headers: &HeaderMap, body: &[u8]) -> Result<DeleteOptions, Box<Status>> {
     if body.is_empty() {
         return parse_delete_options(&from_query(query));
     }
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let map = decode_options(&body, body_format(content_type)?)?;
+    let map = decode_options(body, body_format(content_type)?)?;
     let mut map = map;
     if !map.contains_key("dryRun") && !query.all("dryRun").is_empty() {
         map.insert("dryRun".to_owned(), query.all("dryRun").into());

@@ -113,12 +113,15 @@ fn served(resource: &'static Resource) -> ServedResource {
         subresources: resource
             .subresources
             .iter()
-            .map(|subresource| ServedSubresource {
-                name: subresource.name.to_owned(),
-                group: resource.group.to_owned(),
-                version: resource.version.to_owned(),
-                kind: resource.kind.to_owned(),
-                verbs: owned(subresource.verbs),
+            .map(|subresource| {
+                let payload = subresource.payload.unwrap_or(resource);
+                ServedSubresource {
+                    name: subresource.name.to_owned(),
+                    group: payload.group.to_owned(),
+                    version: payload.version.to_owned(),
+                    kind: payload.kind.to_owned(),
+                    verbs: owned(subresource.verbs),
+                }
             })
             .collect(),
         storage_version_kind: (group.to_owned(), version.to_owned(), storage.kind.to_owned()),

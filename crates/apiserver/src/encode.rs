@@ -172,24 +172,12 @@ impl Form {
     }
 
     /// One item of a JSON list.
-    pub fn list_item(
-        &self,
-        stored: &Stored,
-        object: Option<&Object>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Box<Status>> {
+    pub fn list_item(&self, stored: &Stored, out: &mut Vec<u8>) -> Result<(), Box<Status>> {
         if let Some(extent) = self.direct() {
             // Kubernetes names the kind of each partial object, and of no whole one.
             return stored.write_json(self.resource, extent, extent == Extent::Metadata, out);
         }
-        let owned;
-        let object = match object {
-            Some(object) => object,
-            None => {
-                owned = stored.object(self.resource)?;
-                &owned
-            }
-        };
+        let object = &stored.object(self.resource)?;
         let value = match self.accepted.transform {
             Transform::None => {
                 let mut value = object.to_value();
@@ -241,26 +229,14 @@ impl Form {
     }
 
     /// One item of a protobuf list.
-    pub fn protobuf_item(
-        &self,
-        stored: &Stored,
-        object: Option<&Object>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Box<Status>> {
+    pub fn protobuf_item(&self, stored: &Stored, out: &mut Vec<u8>) -> Result<(), Box<Status>> {
         if let Some(extent) = self.direct() {
             let mut item = Vec::with_capacity(stored.len() + 32);
             stored.write_protobuf(self.resource, extent, &mut item)?;
             write_field(2, &item, out);
             return Ok(());
         }
-        let owned;
-        let object = match object {
-            Some(object) => object,
-            None => {
-                owned = stored.object(self.resource)?;
-                &owned
-            }
-        };
+        let object = &stored.object(self.resource)?;
         let item = match self.accepted.transform {
             Transform::Metadata => bare_protobuf(&metadata_only(object))?,
             _ => bare_protobuf(&Value::Object(object.to_value()))?,

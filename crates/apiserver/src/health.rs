@@ -8,28 +8,40 @@ use crate::body::Body;
 use crate::respond;
 use crate::server::ApiServer;
 
-/// One thing that must be well, and whether `/livez` asks for it: a full disk is no reason to restart.
+/// One thing that must be well, and which endpoints ask for it: a full disk is no reason to restart, and a server that
+/// is about to stop is well, but wants no new clients.
 struct Check {
     name: &'static str,
-    for_liveness: bool,
+    endpoints: &'static [&'static str],
     problem: fn(&ApiServer) -> Option<String>,
 }
 
-const CHECKS: [Check; 3] = [
+const ALL: &[&str] = &["healthz", "livez", "readyz"];
+
+const CHECKS: [Check; 4] = [
     Check {
         name: "ping",
-        for_liveness: true,
+        endpoints: ALL,
         problem: |_| None,
     },
     Check {
         name: "log",
-        for_liveness: true,
+        endpoints: ALL,
         problem: |_| None,
     },
     Check {
         name: "storage",
-        for_liveness: false,
+        endpoints: &["healthz", "readyz"],
         problem: storage_problem,
+    },
+    Check {
+        name: "shutdown",
+        endpoints: &["readyz"],
+        problem: |server| {
+            server
+                .is_stopping()
+                .then(|| "the server is about to stop".to_owned())
+        },
     },
 ];
 
@@ -52,7 +64,7 @@ pub(crate) fn answer(server: &ApiServer, path: &str, query: &Query) -> Option<Re
     if !matches!(endpoint, "healthz" | "livez" | "readyz") {
         return None;
     }
-    let asked = |check: &&Check| endpoint != "livez" || check.for_liveness;
+    let asked = |check: &&Check| check.endpoints.contains(&endpoint);
     let checks: Vec<&Check> = CHECKS.iter().filter(asked).collect();
     Some(match check {
         Some("") | None => all(server, endpoint, &checks, query),

@@ -4,6 +4,10 @@
 //! is decided by the pure crates ([`strongroom_resources`], [`strongroom_access`]) and kept by
 //! [`strongroom_storage`]; this crate connects them. Plaintext lives here only while a request is being answered.
 
+mod admission;
+mod audit_head;
+mod authentication;
+mod authorization;
 mod body;
 mod bootstrap;
 mod connection;
@@ -12,10 +16,13 @@ mod delete;
 mod documents;
 mod encode;
 mod event_frame;
+mod following;
 mod frames;
 mod get;
 mod gzip;
 mod health;
+mod impersonation;
+mod issuer_documents;
 mod limits;
 mod list;
 mod metrics;
@@ -25,16 +32,22 @@ mod pipeline;
 mod random;
 mod request_info;
 mod respond;
+mod reviews;
 mod routes;
 mod server;
 mod service;
 mod stored;
+mod tls;
+mod token_request;
+mod token_use;
+mod trail;
 mod version;
 mod versions;
 mod watch;
 mod websocket;
 mod write;
 
+pub use authentication::{Anonymous, Authentication, ServiceAccounts, TokenIssuer};
 pub use body::{Body, BrokenOff};
 pub use bootstrap::StartError;
 pub use connection::ServeError;
@@ -42,4 +55,6 @@ pub use limits::Limits;
 pub use pipeline::Peer;
 pub use server::{ApiServer, Config};
 pub use service::InProcess;
+pub use tls::{Credential, Tls, let_in};
+pub use trail::Auditing;
 pub use version::document as version_document;

@@ -212,21 +212,21 @@ impl Lister {
     }
 
     fn add_item(&mut self, stored: &Stored, out: &mut Vec<u8>) -> Result<(), Box<Status>> {
-        let mut object = None;
-        if !self.selection.is_everything() {
-            let decoded = stored.object(self.form.resource)?;
-            if !self.selection.selects(self.form.resource, &decoded) {
-                return Ok(());
-            }
-            object = Some(decoded);
+        let resource = self.form.resource;
+        if !self.selection.is_everything()
+            && !self
+                .selection
+                .selects(resource, &stored.sketch(resource, &self.selection)?)
+        {
+            return Ok(());
         }
         if self.form.accepted.format == Format::Protobuf {
-            self.form.protobuf_item(stored, object.as_ref(), out)?;
+            self.form.protobuf_item(stored, out)?;
         } else {
             if self.emitted > 0 {
                 out.push(b',');
             }
-            self.form.list_item(stored, object.as_ref(), out)?;
+            self.form.list_item(stored, out)?;
         }
         self.emitted += 1;
         Ok(())

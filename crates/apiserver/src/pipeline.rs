@@ -1,38 +1,56 @@
 //! The way of a request. [`answer`] is the order of the stages; read it first.
 
-use http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, USER_AGENT};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
-use strongroom_access::{Attributes, Decision, Identity, forbidden_message};
+use strongroom_access::Identity;
 use strongroom_objects::Status;
 use strongroom_resources::options::Query;
 
-use crate::body::{Body, RequestBody};
+use crate::authentication::{Caller, authenticate, without_bearer_protocol};
+use crate::authorization::authorize;
+use crate::body::{self, Body, RequestBody};
+use crate::impersonation::impersonate;
 use crate::limits::{Seat, SeatKind};
 use crate::negotiation::wants_pretty;
 use crate::request_info::{RequestInfo, path_verb};
 use crate::respond;
 use crate::routes;
 use crate::server::ApiServer;
+use crate::tls::Credential;
+use crate::trail::{RequestObject, Trail};
 
-/// What the connection says about its peer.
+/// Who is at the other end of a connection.
 #[derive(Debug, Clone)]
 pub struct Peer {
-    /// Who the peer's certificate names; `None` without one.
-    pub certificate: Option<Identity>,
+    /// What it proved itself with when it connected.
+    pub credential: Credential,
+    /// Where it calls from; `None` within this process.
+    pub address: Option<IpAddr>,
 }
 
 /// A request that has passed every gate: it may be answered.
 pub(crate) struct Admitted<'a, B> {
     pub server: &'a ApiServer,
-    pub info: &'a RequestInfo,
+    /// Who calls, as whom.
+    pub user: &'a Arc<Identity>,
+    /// How the caller proved it.
+    pub caller: &'a Caller,
+    pub info: &'a Arc<RequestInfo>,
     pub query: &'a Query,
     pub headers: HeaderMap,
     pub method: Method,
-    pub body: B,
+    pub body: Option<B>,
     /// Held until the answer has been made; answers that flow take it along.
     pub seat: Option<Seat>,
     /// Where an upgraded connection comes out.
     pub upgrade: Option<hyper::upgrade::OnUpgrade>,
+    pub trail: &'a mut Trail,
+    /// Where the body is kept for the audit log.
+    pub request_object: &'a RequestObject,
 }
 
 impl<B> Admitted<'_, B> {
@@ -42,114 +60,109 @@ impl<B> Admitted<'_, B> {
     }
 }
 
-/// Answers one request: who is it, may they, is there room, and only then what do they want.
+impl<B: RequestBody> Admitted<'_, B> {
+    /// The request's body; empty the second time.
+    ///
+    /// # Errors
+    /// 413 for one that is too large, 400 for one that breaks off.
+    pub async fn read_body(&mut self) -> Result<Bytes, Box<Status>> {
+        let Some(body) = self.body.take() else {
+            return Ok(Bytes::new());
+        };
+        let body = body::read(body, self.server.0.limits.max_body).await?;
+        if self.trail.wants_request_body() {
+            self.request_object.keep(&body, self.header(&CONTENT_TYPE));
+        }
+        Ok(body)
+    }
+}
+
+/// Answers one request: who is it, may they, is there room, and only then what do they want. What can be recorded is
+/// done; what was done is recorded before the answer leaves.
 pub async fn answer<B>(server: &ApiServer, peer: &Peer, mut request: Request<B>) -> Response<Body>
 where
     B: RequestBody,
 {
     let upgrade = request.extensions_mut().remove::<hyper::upgrade::OnUpgrade>();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let query = Query::parse(parts.uri.query().unwrap_or_default());
-    let info = RequestInfo::new(&parts.method, parts.uri.path(), &query);
-    let accept = parts
-        .headers
-        .get(ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
-    let text = |name| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value: &HeaderValue| value.to_str().ok())
-    };
-    let pretty = wants_pretty(query.get("pretty"), text(USER_AGENT));
-    let accept_encoding = text(ACCEPT_ENCODING).map(str::to_owned);
+    let info = Arc::new(RequestInfo::new(&parts.method, parts.uri.path(), &query));
+    let accept = text(&parts.headers, ACCEPT).map(str::to_owned);
+    let pretty = wants_pretty(query.get("pretty"), text(&parts.headers, USER_AGENT));
+    let accept_encoding = text(&parts.headers, ACCEPT_ENCODING).map(str::to_owned);
     let measured = server.0.metrics.start(&info);
-    let deadline = server.0.limits.request_timeout;
+    let path_verb = path_verb(&parts.method);
+    let verb = if info.is_resource { info.verb } else { &path_verb };
+    let mut trail = Trail::begin(&parts, &info, verb, peer.address);
+    let request_object = RequestObject::default();
+    let mut warnings = Vec::new();
 
     let stages = async {
-        let user = authenticate(peer, &parts.headers)?;
-        authorize(server, &user, &info, &query, &parts.method)?;
-        let seat = take_seat(server, &user, &info).await?;
-        let headers = parts.headers;
-        let method = parts.method;
+        let caller = authenticate(server, peer, &parts.headers, &info.path).await?;
+        trail.called_by(&caller);
+        warnings.clone_from(&caller.warnings);
+        without_bearer_protocol(&mut parts.headers);
+        let impersonated = impersonate(server, &caller.identity, &mut parts.headers)?;
+        let user = impersonated.as_ref().unwrap_or(&caller.identity);
+        if impersonated.is_some() {
+            trail.acts_as(user);
+        }
+        trail.received(server).await?;
+        match authorize(server, user, &info, &query, &parts.method) {
+            Ok(reason) => trail.authorized(true, &reason),
+            Err(refused) => {
+                trail.authorized(false, &refused.reason);
+                return Err(refused.status);
+            }
+        }
+        let seat = take_seat(server, user, &info).await?;
         let request = Admitted {
             server,
+            user,
+            caller: &caller,
             info: &info,
             query: &query,
-            headers,
-            method,
-            body,
+            headers: parts.headers,
+            method: parts.method,
+            body: Some(body),
             seat,
             upgrade,
+            trail: &mut trail,
+            request_object: &request_object,
         };
         routes::dispatch(request).await
     };
-    let outcome = match tokio::time::timeout(deadline, stages).await {
+    let outcome = match tokio::time::timeout(server.0.limits.request_timeout, stages).await {
         Ok(outcome) => outcome,
         Err(_) => Err(Box::new(Status::timeout(
             "request did not complete within the allotted timeout",
         ))),
     };
-    let mut response = outcome.unwrap_or_else(|status| respond::status(&status, accept.as_deref(), pretty));
+    let failed = |status: &Status| respond::status(status, accept.as_deref(), pretty);
+    let failure = outcome.as_ref().err().cloned();
+    let mut response = outcome.unwrap_or_else(|status| failed(&status));
+    // A watch has told of its beginning and tells of its end.
+    if info.verb != "watch" || failure.is_some() {
+        let code = response.status().as_u16();
+        let answered = trail.answered(&response);
+        let recorded = trail
+            .completed(server, code, answered, failure.as_deref(), &request_object)
+            .await;
+        if let Err(unrecorded) = recorded {
+            response = failed(&unrecorded);
+        }
+    }
+    respond::add_warnings(&mut response, &warnings);
     respond::compress_if_large(&mut response, accept_encoding.as_deref());
-    if let Ok(id) = HeaderValue::from_str(&crate::random::uuid()) {
+    if let Ok(id) = HeaderValue::from_str(trail.id()) {
         response.headers_mut().insert("audit-id", id);
     }
     measured.finish(&response);
     response
 }
 
-/// Certificates until tokens arrive: a bearer token that nobody knows is refused, no credentials are anonymous
-/// (auth §2).
-fn authenticate(peer: &Peer, headers: &HeaderMap) -> Result<Identity, Box<Status>> {
-    if let Some(identity) = &peer.certificate {
-        return Ok(identity.clone());
-    }
-    let header = headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let (scheme, token) = header.split_once(' ').unwrap_or((header, ""));
-    if scheme.eq_ignore_ascii_case("bearer") && !token.is_empty() && !token.starts_with(' ') {
-        return Err(Box::new(Status::unauthorized()));
-    }
-    Ok(Identity::anonymous())
-}
-
-fn authorize(
-    server: &ApiServer,
-    user: &Identity,
-    info: &RequestInfo,
-    query: &Query,
-    method: &Method,
-) -> Result<(), Box<Status>> {
-    let path_verb = path_verb(method);
-    let attributes = Attributes {
-        user,
-        verb: if info.is_resource { info.verb } else { &path_verb },
-        namespace: &info.namespace,
-        api_group: &info.group,
-        api_version: &info.version,
-        resource: &info.resource,
-        subresource: &info.subresource,
-        name: &info.name,
-        path: &info.path,
-        is_resource_request: info.is_resource,
-        field_selector: query.get("fieldSelector"),
-        label_selector: query.get("labelSelector"),
-    };
-    let reason = match server.0.authorizer.authorize(&attributes) {
-        Decision::Allow { .. } => return Ok(()),
-        Decision::NoOpinion { reason } | Decision::Deny { reason } => reason,
-    };
-    let message = forbidden_message(&attributes, &reason);
-    Err(Box::new(Status::forbidden_with(
-        &info.group,
-        &info.resource,
-        &info.name,
-        &message,
-    )))
+fn text(headers: &HeaderMap, name: http::HeaderName) -> Option<&str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 /// Health, metrics and discovery need no seat: they must answer when all are taken.

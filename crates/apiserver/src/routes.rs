@@ -7,7 +7,10 @@ use strongroom_resources::{Resource, find, serves};
 
 use crate::body::{Body, RequestBody};
 use crate::pipeline::Admitted;
-use crate::{delete, documents, get, health, list, metrics, respond, watch, write};
+use crate::{
+    audit_head, delete, documents, get, health, issuer_documents, list, metrics, respond, reviews,
+    token_request, watch, write,
+};
 
 /// A request about a served resource.
 pub(crate) struct Target {
@@ -45,6 +48,8 @@ where
         "get" => get::answer(request, target).await,
         "list" => list::answer(request, target).await,
         "watch" => watch::answer(request, target).await,
+        "create" if target.subresource == "token" => token_request::answer(request, target).await,
+        "create" if !target.resource.is_kept() => reviews::answer(request, target).await,
         "create" => write::create(request, target).await,
         "update" => write::update(request, target).await,
         "patch" => write::patch(request, target).await,
@@ -70,7 +75,13 @@ fn path<B>(request: &Admitted<'_, B>) -> Answer {
     if path == "/metrics" {
         return Ok(metrics::answer(request.server));
     }
-    documents::answer(request, request.header(&ACCEPT))
+    match path {
+        audit_head::PATH => audit_head::answer(request.server),
+        issuer_documents::CONFIGURATION | issuer_documents::KEYS => {
+            Ok(issuer_documents::answer(request.server, path))
+        }
+        _ => documents::answer(request, request.header(&ACCEPT)),
+    }
 }
 
 /// The served resource that the URL names; `None` where not even the group is served (api-conventions §1).

@@ -1,24 +1,30 @@
 //! The API server: what it is made of, and how it starts.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use strongroom_access::Authorizer;
+use strongroom_access::Identity;
 use strongroom_storage::Sealed;
 
+use crate::authentication::{Authentication, TokenCache, new_cache};
+use crate::authorization::{self, Authorization};
 use crate::bootstrap::{self, StartError};
 use crate::documents::Documents;
 use crate::frames::RecentFrames;
 use crate::limits::{Limits, Seats};
 use crate::metrics::Metrics;
 use crate::namespaces::NamespacePhases;
+use crate::trail::Auditing;
 
 /// What an API server needs to know.
 pub struct Config {
     /// Where everything is kept.
     pub store: Sealed,
-    /// Who may do what; asked for every request.
-    pub authorizer: Arc<dyn Authorizer>,
+    /// How callers may prove who they are.
+    pub authentication: Authentication,
+    /// What is recorded of requests; `None` records nothing, for tests alone.
+    pub auditing: Option<Auditing>,
     /// How much of everything is taken on at once.
     pub limits: Limits,
     /// Address that clients are told, `host:port`.
@@ -33,7 +39,11 @@ pub struct ApiServer(pub(crate) Arc<Inner>);
 
 pub(crate) struct Inner {
     pub store: Sealed,
-    pub authorizer: Arc<dyn Authorizer>,
+    pub authentication: Authentication,
+    pub authorization: Authorization,
+    pub auditing: Option<Auditing>,
+    pub tokens: TokenCache,
+    pub anonymous: Arc<Identity>,
     pub limits: Limits,
     pub seats: Seats,
     pub metrics: Metrics,
@@ -41,6 +51,7 @@ pub(crate) struct Inner {
     pub namespaces: NamespacePhases,
     pub frames: RecentFrames,
     pub min_request_timeout: Duration,
+    stopping: AtomicBool,
 }
 
 impl ApiServer {
@@ -56,12 +67,29 @@ impl ApiServer {
             namespaces: NamespacePhases::default(),
             frames: RecentFrames::default(),
             store: config.store,
-            authorizer: config.authorizer,
+            authentication: config.authentication,
+            authorization: Authorization::default(),
+            auditing: config.auditing,
+            tokens: new_cache(),
+            anonymous: Arc::new(Identity::anonymous()),
             limits: config.limits,
             min_request_timeout: config.min_request_timeout,
+            stopping: AtomicBool::new(false),
         }));
         bootstrap::ensure_system_objects(&server, &config.advertise_address).await?;
+        authorization::keep_up_to_date(&server)
+            .await
+            .map_err(|status| StartError::Policy(status.message))?;
         Ok(server)
+    }
+
+    /// Tells load balancers through `/readyz` that the server is about to stop; it goes on answering.
+    pub fn announce_stop(&self) {
+        self.0.stopping.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Relaxed)
     }
 
     /// Whether the store takes writes; what `/readyz` says.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::{Request, Response};
@@ -11,6 +12,7 @@ use strongroom_access::Identity;
 use crate::body::{Body, RequestBody};
 use crate::pipeline::{self, Peer};
 use crate::server::ApiServer;
+use crate::tls::Credential;
 
 /// Calls the server as one user, through every gate that a connection passes.
 #[derive(Clone)]
@@ -25,7 +27,8 @@ impl ApiServer {
         InProcess {
             server: self.clone(),
             peer: Peer {
-                certificate: Some(identity),
+                credential: Credential::Certificate(Arc::new(identity)),
+                address: None,
             },
         }
     }

@@ -4,6 +4,7 @@ use strongroom_encryption::Opened;
 use strongroom_objects::json::Limits;
 use strongroom_objects::{Object, Status, Type, Value, json, protobuf, schema};
 use strongroom_resources::Resource;
+use strongroom_resources::selection::Selection;
 use strongroom_storage::{Record, Revision, Sealed};
 
 use crate::encode::metadata_only;
@@ -103,6 +104,16 @@ impl Stored {
 
     /// The object in its served version.
     pub fn object(&self, resource: &Resource) -> Result<Object, Box<Status>> {
+        self.decoded(resource, None)
+    }
+
+    /// Of the object as much as `selection` looks at: what is not looked at, values above all, stays unread.
+    pub fn sketch(&self, resource: &Resource, selection: &Selection) -> Result<Object, Box<Status>> {
+        let members = resource.strategy.stored_as_served().then(|| selection.members());
+        self.decoded(resource, members.as_deref())
+    }
+
+    fn decoded(&self, resource: &Resource, members: Option<&[&str]>) -> Result<Object, Box<Status>> {
         let map = if self.is_json() {
             match json::parse(&self.opened.plaintext, &Limits::STORED)
                 .map_err(|error| broken(&error))?
@@ -112,8 +123,16 @@ impl Stored {
                 _ => return Err(broken(&"not an object")),
             }
         } else {
-            let mut map = protobuf::decode(resource.stored_type(), self.raw()?, &Limits::STORED)
-                .map_err(|error| broken(&error))?;
+            let ty = resource.stored_type();
+            let some;
+            let raw = match members {
+                None => self.raw()?,
+                Some(members) => {
+                    some = protobuf::only_fields(ty, self.raw()?, members).map_err(|error| broken(&error))?;
+                    &some
+                }
+            };
+            let mut map = protobuf::decode(ty, raw, &Limits::STORED).map_err(|error| broken(&error))?;
             map.insert("apiVersion".to_owned(), resource.storage.api_version.into());
             map.insert("kind".to_owned(), resource.storage.kind.into());
             map

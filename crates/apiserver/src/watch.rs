@@ -13,6 +13,7 @@ use strongroom_resources::selection::Selection;
 use strongroom_storage::{Change, Event, Range, Record, Revision, Watch, WatchError};
 use tokio::time::Instant;
 
+use crate::authorization::Permission;
 use crate::body::{Body, BrokenOff};
 use crate::encode::Form;
 use crate::event_frame::{EventType, Framing};
@@ -24,6 +25,7 @@ use crate::pipeline::Admitted;
 use crate::routes::Target;
 use crate::server::ApiServer;
 use crate::stored::Stored;
+use crate::trail::TellEnd;
 use crate::{respond, versions, websocket};
 
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
@@ -42,7 +44,18 @@ pub(crate) async fn answer<B>(
     let options = ListOptions::parse(&watch_query(request.query))?;
     let upgrade = websocket::handshake(&request.headers, request.upgrade.take())?;
     let seat = request.seat.take();
-    let watching = Watching::start(request.server, &target, form, options, seat).await?;
+    let code = if upgrade.is_some() {
+        StatusCode::SWITCHING_PROTOCOLS
+    } else {
+        StatusCode::OK
+    };
+    let held = Held {
+        permission: Permission::new(&request),
+        _end: request.trail.until_end(request.server, code.as_u16()),
+        _seat: seat,
+    };
+    let watching = Watching::start(request.server, &target, form, options, held).await?;
+    request.trail.started(request.server, code.as_u16()).await?;
     if let Some(handshake) = upgrade {
         return Ok(handshake.serve(watching));
     }
@@ -83,6 +96,13 @@ pub(crate) struct Watching {
     /// No frame has been sent yet: a Table's columns go with the first.
     first: bool,
     finished: bool,
+    held: Held,
+}
+
+/// What a watch has for as long as it is open.
+struct Held {
+    permission: Permission,
+    _end: TellEnd,
     _seat: Option<Seat>,
 }
 
@@ -109,7 +129,7 @@ impl Watching {
         target: &Target,
         form: Form,
         options: ListOptions,
-        seat: Option<Seat>,
+        held: Held,
     ) -> Result<Self, Box<Status>> {
         let from = begin(server, &options).await?;
         let resource = target.resource;
@@ -158,7 +178,7 @@ impl Watching {
             deadline: now + lifetime,
             first: true,
             finished,
-            _seat: seat,
+            held,
         })
     }
 
@@ -188,6 +208,7 @@ impl Watching {
             tokio::select! {
                 biased;
                 batch = self.source.next() => self.add_batch(batch),
+                status = self.held.permission.lost() => self.fail(&status),
                 () = tokio::time::sleep_until(wake) => self.on_time(),
             }
         }
@@ -280,9 +301,9 @@ impl Watching {
         if self.selection.is_everything() {
             return Ok(true);
         }
-        Ok(self
-            .selection
-            .selects(self.form.resource, &stored.object(self.form.resource)?))
+        let resource = self.form.resource;
+        let sketch = stored.sketch(resource, &self.selection)?;
+        Ok(self.selection.selects(resource, &sketch))
     }
 
     fn add_batch(&mut self, batch: Result<Vec<Arc<Event>>, WatchError>) {

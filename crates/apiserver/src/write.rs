@@ -1,8 +1,11 @@
 //! POST, PUT and PATCH. [`replace`] is what happens to a stored object on PUT and PATCH, from beginning to end;
 //! [`create_object`] is the same for something new.
 
+use std::sync::Arc;
+
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
+use strongroom_access::Identity;
 use strongroom_objects::{Object, Status};
 use strongroom_resources::decode::{agree_with_url, decode};
 use strongroom_resources::options::{Operation, WriteOptions};
@@ -12,7 +15,8 @@ use strongroom_resources::{
 };
 use strongroom_storage::{Committed, Condition, Revision, Transaction, Write};
 
-use crate::body::{self, Body, RequestBody};
+use crate::admission;
+use crate::body::{Body, RequestBody};
 use crate::encode::{Form, content_type};
 use crate::get::{form, not_found, store_error};
 use crate::negotiation::{Shape, body_format};
@@ -30,16 +34,16 @@ const NAME_TRIES: usize = 8;
 const CONFLICT_TRIES: usize = 1000;
 
 /// Answers POST.
-pub(crate) async fn create<B>(request: Admitted<'_, B>, target: Target) -> Answer
+pub(crate) async fn create<B>(mut request: Admitted<'_, B>, target: Target) -> Answer
 where
     B: RequestBody,
 {
     let form = form(&request, &target, Shape::One)?;
     let format = body_format(request.header(&CONTENT_TYPE))?;
     let options = WriteOptions::parse(request.query, Operation::Create)?;
-    let context = context(&request, &options);
+    let writer = writer(&request, &options);
     let server = request.server;
-    let body = body::read(request.body, server.0.limits.max_body).await?;
+    let body = request.read_body().await?;
     let mut decoded = decode(target.resource, &body, format, options.field_validation)?;
     drop(body);
     agree_with_url(&mut decoded.object, &target.namespace, None)?;
@@ -47,21 +51,21 @@ where
         object: decoded.object,
         tracking: Tracking::Update,
     };
-    let created = create_object(server, &target, new, context, options.dry_run).await?;
+    let created = create_object(server, &target, new, writer).await?;
     respond_with(&form, &created, decoded.warnings)
 }
 
 /// Answers PUT.
-pub(crate) async fn update<B>(request: Admitted<'_, B>, target: Target) -> Answer
+pub(crate) async fn update<B>(mut request: Admitted<'_, B>, target: Target) -> Answer
 where
     B: RequestBody,
 {
     let form = form(&request, &target, Shape::One)?;
     let format = body_format(request.header(&CONTENT_TYPE))?;
     let options = WriteOptions::parse(request.query, Operation::Update)?;
-    let context = context(&request, &options);
+    let writer = writer(&request, &options);
     let server = request.server;
-    let body = body::read(request.body, server.0.limits.max_body).await?;
+    let body = request.read_body().await?;
     let mut decoded = decode(target.resource, &body, format, options.field_validation)?;
     drop(body);
     agree_with_url(&mut decoded.object, &target.namespace, Some(&target.name))?;
@@ -79,12 +83,12 @@ where
     } else {
         Missing::NotFound
     };
-    let written = replace(server, &target, &context, options.dry_run, missing, desire).await?;
+    let written = replace(server, &target, &writer, missing, desire).await?;
     respond_with(&form, &written, decoded.warnings)
 }
 
 /// Answers PATCH.
-pub(crate) async fn patch<B>(request: Admitted<'_, B>, target: Target) -> Answer
+pub(crate) async fn patch<B>(mut request: Admitted<'_, B>, target: Target) -> Answer
 where
     B: RequestBody,
 {
@@ -100,13 +104,19 @@ where
         Operation::Patch
     };
     let options = WriteOptions::parse(request.query, operation)?;
-    let context = context(&request, &options);
+    let writer = writer(&request, &options);
     let server = request.server;
-    let body = body::read(request.body, server.0.limits.max_body).await?;
+    let body = request.read_body().await?;
     let patch = Patch::parse(target.resource, patch_type, &body, options.field_validation)?;
     drop(body);
     let desire = |live: Option<&Object>| {
-        let mut patched = patch.apply(target.resource, &target.subresource, live, &options, &context)?;
+        let mut patched = patch.apply(
+            target.resource,
+            &target.subresource,
+            live,
+            &options,
+            &writer.context,
+        )?;
         agree_with_url(&mut patched.object, &target.namespace, Some(&target.name))?;
         let tracking = if is_apply {
             Tracking::Applied
@@ -124,20 +134,41 @@ where
     } else {
         Missing::NotFound
     };
-    let written = replace(server, &target, &context, options.dry_run, missing, desire).await?;
+    let written = replace(server, &target, &writer, missing, desire).await?;
     respond_with(&form, &written, Vec::new())
 }
 
+/// Who writes, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Writer {
+    pub user: Arc<Identity>,
+    /// The moment, the manager and fresh random values, for planning.
+    pub context: Context,
+    /// Everything but the commit.
+    pub dry_run: bool,
+}
+
+impl Writer {
+    /// The server itself, as `manager`.
+    pub fn server(manager: &str) -> Self {
+        Self {
+            user: Arc::new(Identity::api_server()),
+            context: new_context(manager.to_owned()),
+            dry_run: false,
+        }
+    }
+}
+
 /// What a PUT or PATCH wants of the stored object.
-struct Desired {
-    object: Object,
-    tracking: Tracking,
-    warnings: Vec<String>,
+pub(crate) struct Desired {
+    pub object: Object,
+    pub tracking: Tracking,
+    pub warnings: Vec<String>,
 }
 
 /// What to do about an object that is not there.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Missing {
+pub(crate) enum Missing {
     NotFound,
     Create,
 }
@@ -161,11 +192,10 @@ enum Shown {
 
 /// Reads the stored object, lets `desire` say what is wanted of it, plans the change and commits it on the condition
 /// that nobody else has written meanwhile; if somebody has, all of it once more.
-async fn replace(
+pub(crate) async fn replace(
     server: &ApiServer,
     target: &Target,
-    context: &Context,
-    dry_run: bool,
+    writer: &Writer,
     missing: Missing,
     desire: impl Fn(Option<&Object>) -> Result<Desired, Box<Status>>,
 ) -> Result<Written, Box<Status>> {
@@ -189,7 +219,7 @@ async fn replace(
             } = desire(None)?;
             check_absent_uid(&object)?;
             let new = New { object, tracking };
-            let created = create_object(server, target, new, context.clone(), dry_run).await?;
+            let created = create_object(server, target, new, writer.clone()).await?;
             return Ok(Written {
                 warnings: [warnings, created.warnings].concat(),
                 ..created
@@ -209,13 +239,14 @@ async fn replace(
             new,
             tracking,
         };
-        let mut change = plan_update(update, context)?;
+        let mut change = plan_update(update, &writer.context)?;
+        admission::check(server, &writer.user, target, Some(&old), &change.object)?;
         change.warnings.splice(0..0, warnings);
         // An object whose sealing is out of date is written again even when nothing else changes.
         if change.outcome == Outcome::Unchanged && stored.is_stale() {
             change.outcome = Outcome::Write;
         }
-        if dry_run || change.outcome == Outcome::Unchanged {
+        if writer.dry_run || change.outcome == Outcome::Unchanged {
             return Ok(Written {
                 shown: Shown::Object(change.object),
                 warnings: change.warnings,
@@ -285,8 +316,7 @@ pub(crate) async fn create_object(
     server: &ApiServer,
     target: &Target,
     new: New,
-    mut context: Context,
-    dry_run: bool,
+    mut writer: Writer,
 ) -> Result<Written, Box<Status>> {
     let resource = target.resource;
     let generates = new.object.metadata.name.is_empty() && !new.object.metadata.generate_name.is_empty();
@@ -300,16 +330,17 @@ pub(crate) async fn create_object(
                 .push(namespaces::admit(server, namespace, resource.group, resource.plural, name).await?);
         }
         let Planned { object, warnings } = match new.tracking {
-            Tracking::Update => plan_create(resource, new.object.clone(), &context)?,
-            Tracking::Applied => plan_applied_create(resource, new.object.clone(), &context)?,
+            Tracking::Update => plan_create(resource, new.object.clone(), &writer.context)?,
+            Tracking::Applied => plan_applied_create(resource, new.object.clone(), &writer.context)?,
         };
+        admission::check(server, &writer.user, target, None, &object)?;
         let name = object.metadata.name.clone();
         let key = bytes::Bytes::from(resource.key(namespace, &name));
         conditions.push(Condition {
             key: key.clone(),
             modified: 0,
         });
-        match commit_new(server, target, &key, object, conditions, dry_run).await? {
+        match commit_new(server, target, &key, object, conditions, writer.dry_run).await? {
             NewCommitted::Applied(shown) => {
                 return Ok(Written {
                     shown,
@@ -319,7 +350,7 @@ pub(crate) async fn create_object(
             }
             NewCommitted::NamespaceChanged => server.0.namespaces.forget(namespace),
             NewCommitted::Taken if generates && tries + 1 < NAME_TRIES => {
-                context.name_suffix = random::name_suffix()
+                writer.context.name_suffix = random::name_suffix()
             }
             NewCommitted::Taken => {
                 return Err(already_exists(server, target, &key, &name, generates).await);
@@ -457,13 +488,17 @@ fn check_absent_uid(object: &Object) -> Result<(), Box<Status>> {
     Err(Box::new(Status::conflict_text(&text)))
 }
 
-fn context<B>(request: &Admitted<'_, B>, options: &WriteOptions) -> Context {
+fn writer<B>(request: &Admitted<'_, B>, options: &WriteOptions) -> Writer {
     let manager = if options.field_manager.is_empty() {
         default_manager(&request.headers)
     } else {
         options.field_manager.clone()
     };
-    new_context(manager)
+    Writer {
+        user: Arc::clone(request.user),
+        context: new_context(manager),
+        dry_run: options.dry_run,
+    }
 }
 
 /// The moment and fresh random values, for planning.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
-use strongroom_access::{Identity, MastersOnly};
-use strongroom_apiserver::{ApiServer, Config, InProcess, Limits};
+use strongroom_access::Identity;
+use strongroom_apiserver::{ApiServer, Authentication, Config, InProcess, Limits};
 use strongroom_encryption::{Keyring, LocalKey};
 use strongroom_storage::{Memory, Sealed};
+use strongroom_tokens::keys::SigningKey;
 use tower::Service as _;
 
 struct Client(InProcess);
@@ -43,9 +44,12 @@ impl Client {
         let key = LocalKey::new(&[7; 32]).expect("a key");
         let keyring = Keyring::new("strongroom", Arc::new(key), [8; 32], &[9; 12]).expect("a keyring");
         let store = Sealed::new(Arc::new(Memory::new(Default::default())), Arc::new(keyring));
+        let pem = SigningKey::generate_ec_p256_pem();
+        let signing_key = SigningKey::from_pem(pem.as_bytes()).expect("a key");
         let config = Config {
             store,
-            authorizer: Arc::new(MastersOnly),
+            authentication: Authentication::new(signing_key).expect("keys"),
+            auditing: None,
             limits: Limits::default(),
             advertise_address: "127.0.0.1:6443".to_owned(),
             min_request_timeout: Duration::from_secs(1800),

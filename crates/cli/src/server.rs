@@ -1,5 +1,7 @@
 //! The way of a start: from settings to a server that answers, and back.
 
+mod auditing;
+mod authentication;
 mod certificates;
 pub mod store;
 
@@ -10,10 +12,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use strongroom_access::{Identity, MastersOnly};
+use strongroom_access::Identity;
 use strongroom_apiserver::{ApiServer, Config, Limits};
 use strongroom_hardening::Shortfall;
 use strongroom_storage::{Compaction, compact_regularly};
+use strongroom_tokens::service_account::legacy::{LegacyClaims, issue_legacy};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -81,8 +84,12 @@ async fn serve(
     let store = Arc::clone(opened.sealed.store());
 
     let shutdown = CancellationToken::new();
-    shutdown::on_signal(shutdown.clone(), settings.shutdown_delay_duration)?;
-    let server = ApiServer::start(config(&settings, &opened, address)).await?;
+    let signing_key = authentication::signing_key(&settings.authentication, &data_dir)?;
+    let server = ApiServer::start(config(&settings, &data_dir, &opened, address)?).await?;
+    let announced = server.clone();
+    shutdown::on_signal(shutdown.clone(), settings.shutdown_delay_duration, move || {
+        announced.announce_stop();
+    })?;
     let ready = Ready {
         url: certificates.url().to_owned(),
         kubeconfig: data_dir.kubeconfig(),
@@ -97,6 +104,15 @@ async fn serve(
         strongroom_controllers::Config {
             root_ca_pem: certificates.root_ca()?,
             event_ttl: settings.event_ttl,
+            legacy_tokens: Some(Arc::new(move |token| {
+                let claims = LegacyClaims {
+                    namespace: token.namespace.clone(),
+                    secret: token.secret.clone(),
+                    service_account: token.service_account.clone(),
+                    service_account_uid: token.service_account_uid.clone(),
+                };
+                issue_legacy(&signing_key, &claims)
+            })),
         },
         shutdown.clone(),
     ));
@@ -124,15 +140,22 @@ async fn serve(
     outcome
 }
 
-fn config(settings: &Settings, opened: &OpenStore, address: SocketAddr) -> Config {
+fn config(
+    settings: &Settings,
+    data_dir: &DataDir,
+    opened: &OpenStore,
+    address: SocketAddr,
+) -> anyhow::Result<Config> {
     let advertised = address::advertised(settings.advertise_address, settings.bind_address);
-    Config {
+    let advertised = SocketAddr::new(advertised, address.port());
+    Ok(Config {
         store: opened.sealed.clone(),
-        authorizer: Arc::new(MastersOnly),
+        authentication: authentication::prepare(&settings.authentication, data_dir, advertised)?,
+        auditing: Some(auditing::prepare(&settings.audit, data_dir)?),
         limits: limits(settings),
-        advertise_address: SocketAddr::new(advertised, address.port()).to_string(),
+        advertise_address: advertised.to_string(),
         min_request_timeout: Duration::from_secs(settings.min_request_timeout),
-    }
+    })
 }
 
 fn compaction(settings: &Settings) -> Option<Compaction> {

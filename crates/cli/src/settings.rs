@@ -13,6 +13,12 @@ use clap::{Args, ValueEnum};
 
 use crate::duration;
 
+mod audit;
+mod authentication;
+
+pub use audit::{AuditMode, AuditSettings, AuditSync};
+pub use authentication::AuthenticationSettings;
+
 /// The settings of `strongroom serve` and `strongroom up`.
 #[derive(Debug, Clone, Args)]
 pub struct Settings {
@@ -78,9 +84,13 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", help_heading = "Serving")]
     pub root_ca_file: Option<PathBuf>,
 
-    /// The private key that signs service-account tokens, PEM [default: pki/sa.key in the data directory]
-    #[arg(long, value_name = "FILE", help_heading = "Serving")]
-    pub service_account_signing_key_file: Option<PathBuf>,
+    /// How callers prove who they are.
+    #[command(flatten)]
+    pub authentication: AuthenticationSettings,
+
+    /// What is written down of every request.
+    #[command(flatten)]
+    pub audit: AuditSettings,
 
     /// Requests that read, served at the same time; more are answered 429. 0 for no limit
     #[arg(long, value_name = "N", default_value_t = 400, help_heading = "Limits")]

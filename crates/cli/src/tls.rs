@@ -10,6 +10,7 @@ use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use strongroom_apiserver::{Tls, let_in};
 
 /// The files that make up the server's side of TLS, all PEM.
 #[derive(Debug, Clone)]
@@ -26,7 +27,7 @@ pub struct TlsFiles {
 pub struct ReloadingTls {
     files: TlsFiles,
     seen: Vec<u8>,
-    current: Arc<ArcSwap<ServerConfig>>,
+    current: Arc<ArcSwap<Tls>>,
 }
 
 struct Contents {
@@ -52,7 +53,7 @@ impl ReloadingTls {
     }
 
     /// The configuration for new connections, kept up to date by [`ReloadingTls::reload`].
-    pub fn current(&self) -> Arc<ArcSwap<ServerConfig>> {
+    pub fn current(&self) -> Arc<ArcSwap<Tls>> {
         Arc::clone(&self.current)
     }
 
@@ -96,7 +97,7 @@ fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     std::fs::read(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
-fn server_config(files: &TlsFiles, contents: &Contents) -> anyhow::Result<ServerConfig> {
+fn server_config(files: &TlsFiles, contents: &Contents) -> anyhow::Result<Tls> {
     let chain = certificates(&files.certificate, &contents.certificate)?;
     let key = PrivateKeyDer::from_pem_slice(&contents.key)
         .with_context(|| format!("{} holds no private key in PEM form", files.key.display()))?;
@@ -113,7 +114,7 @@ fn server_config(files: &TlsFiles, contents: &Contents) -> anyhow::Result<Server
         .allow_unauthenticated()
         .build()?;
     let mut config = ServerConfig::builder()
-        .with_client_cert_verifier(clients)
+        .with_client_cert_verifier(let_in(clients.clone()))
         .with_single_cert(chain, key)
         .with_context(|| {
             format!(
@@ -126,7 +127,10 @@ fn server_config(files: &TlsFiles, contents: &Contents) -> anyhow::Result<Server
     // A resumed session would skip the look at the client's certificate.
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
-    Ok(config)
+    Ok(Tls {
+        config: Arc::new(config),
+        clients,
+    })
 }
 
 fn certificates(path: &Path, pem: &[u8]) -> anyhow::Result<Vec<CertificateDer<'static>>> {

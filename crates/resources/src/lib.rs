@@ -19,6 +19,7 @@ pub mod patch;
 mod printing;
 mod rbac;
 mod resource;
+mod reviews;
 mod secret;
 pub mod selection;
 mod service;
@@ -35,7 +36,12 @@ pub use namespace::{
 };
 pub use rbac::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES};
 pub use resource::{Context, Resource, StoredAs, Strategy, Subresource};
+pub use reviews::{
+    LOCAL_SUBJECT_ACCESS_REVIEWS, SELF_SUBJECT_ACCESS_REVIEWS, SELF_SUBJECT_REVIEWS,
+    SELF_SUBJECT_RULES_REVIEWS, SUBJECT_ACCESS_REVIEWS, TOKEN_REQUESTS, TOKEN_REVIEWS,
+};
 pub use secret::MAX_SECRET_SIZE;
+pub use service_account::SERVICE_ACCOUNTS;
 pub use table::{RESOURCES, find, serves};
 pub use tls_pair::TlsPairError;
 pub use update::{Change, Outcome, Tracking, Update, VersionError, parse_version, plan_update};

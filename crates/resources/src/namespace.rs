@@ -22,10 +22,12 @@ pub static NAMESPACES: Resource = Resource {
         Subresource {
             name: "finalize",
             verbs: &["update"],
+            payload: None,
         },
         Subresource {
             name: "status",
             verbs: &["get", "patch", "update"],
+            payload: None,
         },
     ],
     storage: StoredAs {

@@ -61,6 +61,8 @@ pub struct Subresource {
     pub name: &'static str,
     /// Verbs it answers.
     pub verbs: &'static [&'static str],
+    /// What is sent to it, where that is not the object itself.
+    pub payload: Option<&'static Resource>,
 }
 
 /// What the planners may know about the moment and the caller; given by the shell so that planning stays pure.
@@ -235,6 +237,11 @@ impl Resource {
         } else {
             format!("/registry/{path}/")
         }
+    }
+
+    /// Whether objects are kept, rather than answered and forgotten.
+    pub fn is_kept(&self) -> bool {
+        self.allows("get")
     }
 
     /// Whether the resource itself answers `verb`.

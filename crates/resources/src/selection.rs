@@ -42,6 +42,14 @@ impl Selection {
         only_name(&self.fields)
     }
 
+    /// The members of an object that decide whether it is selected; the others need not be there.
+    pub fn members(&self) -> Vec<&str> {
+        let paths = self.fields.terms().iter().map(|term| term.path.as_str());
+        let mut members: Vec<&str> = paths.map(|path| path.split('.').next().unwrap_or(path)).collect();
+        members.push("metadata");
+        members
+    }
+
     /// Whether `object` is selected.
     pub fn selects(&self, resource: &Resource, object: &Object) -> bool {
         let field = |path: &str| match path {

@@ -22,6 +22,7 @@ pub static SERVICES: Resource = Resource {
     subresources: &[Subresource {
         name: "status",
         verbs: &["get", "patch", "update"],
+        payload: None,
     }],
     storage: StoredAs {
         path: "services/specs",

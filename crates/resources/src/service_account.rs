@@ -5,7 +5,8 @@ use strongroom_objects::{ColumnDefinition, Object, Value};
 
 use crate::names::NameRule;
 use crate::printing;
-use crate::resource::{ALL_VERBS, Resource, StoredAs, Strategy};
+use crate::resource::{ALL_VERBS, Resource, StoredAs, Strategy, Subresource};
+use crate::reviews::TOKEN_REQUESTS;
 
 /// The row of the table.
 pub static SERVICE_ACCOUNTS: Resource = Resource {
@@ -18,7 +19,11 @@ pub static SERVICE_ACCOUNTS: Resource = Resource {
     categories: &[],
     namespaced: true,
     verbs: ALL_VERBS,
-    subresources: &[],
+    subresources: &[Subresource {
+        name: "token",
+        verbs: &["create"],
+        payload: Some(&TOKEN_REQUESTS),
+    }],
     storage: StoredAs {
         path: "serviceaccounts",
         api_version: "v1",

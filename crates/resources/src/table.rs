@@ -1,16 +1,22 @@
 //! The table of everything that is served: one row for each resource.
 
 use crate::resource::Resource;
-use crate::{config_map, event, lease, namespace, rbac, secret, service, service_account};
+use crate::{config_map, event, lease, namespace, rbac, reviews, secret, service, service_account};
 
 /// Every served resource, core first, in the order discovery lists them.
-pub static RESOURCES: [&Resource; 12] = [
+pub static RESOURCES: [&Resource; 18] = [
     &config_map::CONFIG_MAPS,
     &event::EVENTS,
     &namespace::NAMESPACES,
     &secret::SECRETS,
     &service_account::SERVICE_ACCOUNTS,
     &service::SERVICES,
+    &reviews::SELF_SUBJECT_REVIEWS,
+    &reviews::TOKEN_REVIEWS,
+    &reviews::LOCAL_SUBJECT_ACCESS_REVIEWS,
+    &reviews::SELF_SUBJECT_ACCESS_REVIEWS,
+    &reviews::SELF_SUBJECT_RULES_REVIEWS,
+    &reviews::SUBJECT_ACCESS_REVIEWS,
     &lease::LEASES,
     &event::EVENTS_K8S_IO,
     &rbac::CLUSTER_ROLE_BINDINGS,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
+use strongroom_apiserver::Tls;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -81,7 +82,7 @@ impl Certificates {
     }
 
     /// The TLS configuration for new connections.
-    pub fn tls(&self) -> Arc<ArcSwap<rustls::ServerConfig>> {
+    pub fn tls(&self) -> Arc<ArcSwap<Tls>> {
         self.tls.current()
     }
 

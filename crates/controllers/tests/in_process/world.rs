@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use http::{Method, Request};
 use http_body_util::{BodyExt as _, Full};
 use serde_json::{Value, json};
-use strongroom_access::{Identity, MastersOnly};
-use strongroom_apiserver::{ApiServer, Config, InProcess, Limits};
+use strongroom_access::Identity;
+use strongroom_apiserver::{ApiServer, Authentication, Config, InProcess, Limits};
 use strongroom_controllers::LegacyToken;
 use strongroom_encryption::{Keyring, LocalKey};
 use strongroom_storage::{Memory, Sealed};
+use strongroom_tokens::keys::SigningKey;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::Service as _;
 
@@ -33,9 +34,12 @@ impl World {
     pub async fn without_controllers() -> Self {
         let key = LocalKey::new(&[7; 32]).expect("a key");
         let keyring = Keyring::new("strongroom", Arc::new(key), [8; 32], &[9; 12]).expect("a keyring");
+        let pem = SigningKey::generate_ec_p256_pem();
+        let signing_key = SigningKey::from_pem(pem.as_bytes()).expect("a key");
         let config = Config {
             store: Sealed::new(Arc::new(Memory::new(Default::default())), Arc::new(keyring)),
-            authorizer: Arc::new(MastersOnly),
+            authentication: Authentication::new(signing_key).expect("keys"),
+            auditing: None,
             limits: Limits::default(),
             advertise_address: "127.0.0.1:6443".to_owned(),
             min_request_timeout: Duration::from_secs(1800),

@@ -2,6 +2,7 @@
 //! stored message that is not known before it is stored.
 
 use super::DecodeError;
+use crate::Type;
 use super::wire::{LENGTH, Reader, write_bytes, write_message, write_tag, write_varint};
 
 /// What every enveloped message begins with.
@@ -91,6 +92,26 @@ pub fn only_metadata(raw: &[u8]) -> Result<&[u8], DecodeError> {
         reader.skip(wire_type)?;
         if number == METADATA {
             metadata = &raw[start..reader.position];
+        }
+    }
+}
+
+/// The fields of a message that have one of `names`, as a message.
+pub fn only_fields(ty: &Type, raw: &[u8], names: &[&str]) -> Result<Vec<u8>, DecodeError> {
+    let wanted = |number| {
+        let field = ty.fields.iter().find(|field| field.number == number);
+        field.is_some_and(|field| names.contains(&field.json_name))
+    };
+    let mut out = Vec::new();
+    let mut reader = Reader::new(raw);
+    loop {
+        let start = reader.position;
+        let Some((number, wire_type)) = reader.tag()? else {
+            return Ok(out);
+        };
+        reader.skip(wire_type)?;
+        if wanted(number) {
+            out.extend_from_slice(&raw[start..reader.position]);
         }
     }
 }

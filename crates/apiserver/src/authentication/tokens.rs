@@ -1,0 +1,375 @@
+//! Bearer tokens. What a token proves by itself is remembered; what the store must still hold is looked at for every
+//! request, by version alone as long as nothing has changed: a token ends with what it is bound to, at once.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::{SignedDuration, Timestamp};
+use strongroom_access::Identity;
+use strongroom_objects::{Object, Value};
+use strongroom_tokens::bootstrap::{self, BootstrapToken, TokenSecret};
+use strongroom_tokens::cache::TokenCache as Cache;
+use strongroom_tokens::service_account::legacy::{
+    AUTO_GENERATED_WARNING, INVALID_SINCE_LABEL, LAST_USED_LABEL, LegacyClaims, LegacyLive, LiveSecret,
+    LiveServiceAccount, check_legacy_live, verify_legacy,
+};
+use strongroom_tokens::service_account::{
+    BoundClaims, Live, check_claims, check_live, prove, stale_token_annotation, username,
+};
+
+use super::Caller;
+use super::live::{Looked, live};
+use crate::server::ApiServer;
+
+/// Tokens whose signature is remembered.
+const CAPACITY: usize = 16 * 1024;
+const REMEMBERED: SignedDuration = SignedDuration::from_hours(1);
+
+/// What is remembered of tokens.
+pub(crate) type TokenCache = Cache<Arc<Known>>;
+
+/// An empty [`TokenCache`].
+pub(crate) fn new_cache() -> TokenCache {
+    Cache::new(&crate::random::bytes(), CAPACITY, REMEMBERED)
+}
+
+/// A token whose signature holds.
+#[derive(Debug)]
+pub(crate) struct Known {
+    proven: Proven,
+    /// The last time everything was looked at.
+    last: Mutex<Option<Last>>,
+}
+
+#[derive(Debug)]
+enum Proven {
+    Bound(Arc<BoundClaims>),
+    Legacy(LegacyClaims),
+}
+
+#[derive(Debug, Clone)]
+struct Last {
+    /// The verdict, where it holds for as long as nothing changes. Without its token: that would be a circle.
+    caller: Option<Caller>,
+    looked: Looked,
+}
+
+/// A token that is good.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub caller: Caller,
+    /// Which of the wanted audiences the token is for.
+    pub audiences: Vec<String>,
+}
+
+type Problems = Vec<String>;
+
+/// Whose token this is; `None` when nobody knows it. `audiences` are those that are wanted of it.
+///
+/// # Errors
+/// What each authenticator that knows this kind of token says against it.
+pub(crate) async fn check(
+    server: &ApiServer,
+    token: &str,
+    audiences: &[String],
+) -> Result<Option<Accepted>, Problems> {
+    let now = Timestamp::now();
+    let cache = &server.0.tokens;
+    if let Some(known) = cache.get(token, now) {
+        return known.accept(server, token, audiences, now).await.map(Some);
+    }
+    let mut problems = Problems::new();
+    let settings = &server.0.authentication;
+    let api_audiences = &settings.service_accounts.tokens.api_audiences;
+    let for_api = || {
+        audiences
+            .iter()
+            .filter(|wanted| api_audiences.contains(wanted))
+            .cloned()
+    };
+    if let Some(tokens) = &settings.static_tokens
+        && let Some(identity) = tokens.authenticate(token)
+    {
+        return Ok(Some(Accepted {
+            caller: Caller::known(Arc::new(identity)),
+            audiences: for_api().collect(),
+        }));
+    }
+    match prove_service_account(server, token) {
+        Ok(Some(proven)) => {
+            let known = Arc::new(Known {
+                proven,
+                last: Mutex::default(),
+            });
+            let accepted = known.accept(server, token, audiences, now).await?;
+            cache.insert(token, known, now);
+            return Ok(Some(accepted));
+        }
+        Ok(None) => {}
+        Err(problem) => problems.push(problem),
+    }
+    if settings.bootstrap_tokens
+        && let Some(parsed) = BootstrapToken::parse(token)
+    {
+        match check_bootstrap(server, &parsed, now).await {
+            Ok(identity) => {
+                return Ok(Some(Accepted {
+                    caller: Caller::known(Arc::new(identity)),
+                    audiences: for_api().collect(),
+                }));
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    for issuer in &settings.issuers {
+        match issuer.authenticate(token, now).await {
+            Ok(Some(identity)) => {
+                return Ok(Some(Accepted {
+                    caller: Caller::known(Arc::new(identity)),
+                    audiences: for_api().collect(),
+                }));
+            }
+            Ok(None) => {}
+            Err(error) => problems.push(error.to_string()),
+        }
+    }
+    if problems.is_empty() {
+        Ok(None)
+    } else {
+        Err(problems)
+    }
+}
+
+fn prove_service_account(server: &ApiServer, token: &str) -> Result<Option<Proven>, String> {
+    let settings = &server.0.authentication.service_accounts;
+    let legacy = verify_legacy(token, &settings.keys).map_err(|error| error.to_string())?;
+    if let Some(claims) = legacy {
+        return Ok(Some(Proven::Legacy(claims)));
+    }
+    let bound = prove(token, &settings.keys, &settings.issuers).map_err(|error| error.to_string())?;
+    Ok(bound.map(|claims| Proven::Bound(claims.into())))
+}
+
+impl Known {
+    /// Whether the token is as good as when it was last looked at. Errs on the side of no: a legacy token whose Secret
+    /// was written to would have to be shown again.
+    pub async fn is_still_good(&self, server: &ApiServer) -> bool {
+        let now = Timestamp::now();
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let unchanged = match &last {
+            Some(last) => last.looked.is_unchanged(server).await,
+            None => false,
+        };
+        match &self.proven {
+            Proven::Legacy(_) => unchanged,
+            Proven::Bound(claims) if check_claims(Arc::clone(claims), now, &claims.audiences).is_err() => {
+                false
+            }
+            Proven::Bound(_) if unchanged => true,
+            Proven::Bound(claims) => bound_caller(server, claims, &mut Looked::default(), now)
+                .await
+                .is_ok(),
+        }
+    }
+
+    async fn accept(
+        self: &Arc<Self>,
+        server: &ApiServer,
+        token: &str,
+        audiences: &[String],
+        now: Timestamp,
+    ) -> Result<Accepted, Problems> {
+        let audiences = self.audiences(server, audiences, now)?;
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(Last {
+            caller: Some(mut caller),
+            looked,
+        }) = last
+            && looked.is_unchanged(server).await
+        {
+            caller.token = Some(Arc::clone(self));
+            return Ok(Accepted { caller, audiences });
+        }
+        let mut looked = Looked::default();
+        let (mut caller, lasts) = match &self.proven {
+            Proven::Bound(claims) => bound_caller(server, claims, &mut looked, now).await?,
+            Proven::Legacy(claims) => legacy_caller(server, token, claims, &mut looked, now).await?,
+        };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Last {
+            caller: lasts.then(|| caller.clone()),
+            looked,
+        });
+        caller.token = Some(Arc::clone(self));
+        Ok(Accepted { caller, audiences })
+    }
+
+    fn audiences(
+        &self,
+        server: &ApiServer,
+        wanted: &[String],
+        now: Timestamp,
+    ) -> Result<Vec<String>, Problems> {
+        match &self.proven {
+            Proven::Bound(claims) => check_claims(Arc::clone(claims), now, wanted)
+                .map(|verified| verified.audiences().to_vec())
+                .map_err(|error| vec![error.to_string()]),
+            // Legacy tokens are for the API server and nobody else.
+            Proven::Legacy(_) => {
+                let own = &server.0.authentication.service_accounts.tokens.api_audiences;
+                Ok(wanted
+                    .iter()
+                    .filter(|wanted| own.contains(wanted))
+                    .cloned()
+                    .collect())
+            }
+        }
+    }
+}
+
+/// The caller, and whether that stays so while the objects that were looked at do not change.
+async fn bound_caller(
+    server: &ApiServer,
+    claims: &Arc<BoundClaims>,
+    looked: &mut Looked,
+    now: Timestamp,
+) -> Result<(Caller, bool), Problems> {
+    let namespace = &claims.namespace;
+    let mut live_of = async |plural: &str, namespace: &str, name: Option<&str>| match name {
+        Some(name) => {
+            let object = looked.at(server, plural, namespace, name).await;
+            object
+                .map(|object| object.as_ref().map(live))
+                .map_err(|status| vec![status.message])
+        }
+        None => Ok(None),
+    };
+    let name = |reference: Option<&strongroom_tokens::service_account::Reference>| {
+        reference.map(|reference| reference.name.clone())
+    };
+    let account = claims.service_account.name.as_str();
+    let live = Live {
+        service_account: live_of("serviceaccounts", namespace, Some(account)).await?,
+        pod: live_of("pods", namespace, name(claims.pod.as_ref()).as_deref()).await?,
+        secret: live_of("secrets", namespace, name(claims.secret.as_ref()).as_deref()).await?,
+        node: live_of("nodes", "", name(claims.bound_node()).as_deref()).await?,
+    };
+    let audiences = &claims.audiences;
+    let verified =
+        check_claims(Arc::clone(claims), now, audiences).map_err(|error| vec![error.to_string()])?;
+    let identity = check_live(&verified, &live, now).map_err(|error| vec![error.to_string()])?;
+    let mut caller = Caller::known(Arc::new(identity));
+    let stale = stale_token_annotation(claims, now);
+    caller
+        .annotations
+        .extend(stale.map(|value| ("authentication.k8s.io/stale-token", value)));
+    // What is being deleted ends the token a minute later, without another change.
+    let parts = [&live.service_account, &live.pod, &live.secret, &live.node];
+    let deleting = parts
+        .iter()
+        .any(|part| part.as_ref().is_some_and(|part| part.deletion.is_some()));
+    Ok((caller, !deleting && claims.warn_after.is_none()))
+}
+
+async fn legacy_caller(
+    server: &ApiServer,
+    token: &str,
+    claims: &LegacyClaims,
+    looked: &mut Looked,
+    now: Timestamp,
+) -> Result<(Caller, bool), Problems> {
+    let namespace = &claims.namespace;
+    let problem = |status: Box<strongroom_objects::Status>| vec![status.message];
+    let secret = looked
+        .at(server, "secrets", namespace, &claims.secret)
+        .await
+        .map_err(problem)?;
+    let account = looked
+        .at(server, "serviceaccounts", namespace, &claims.service_account)
+        .await
+        .map_err(problem)?;
+    let stored = secret
+        .as_ref()
+        .and_then(|secret| data(secret, "token"))
+        .unwrap_or_default();
+    let label = |object: &Object, name: &str| object.metadata.labels.get(name).cloned().unwrap_or_default();
+    let labels = secret.as_ref().map(|secret| {
+        (
+            label(secret, INVALID_SINCE_LABEL),
+            label(secret, LAST_USED_LABEL),
+            secret.metadata.deletion_timestamp.is_some(),
+        )
+    });
+    let live = LegacyLive {
+        secret: labels
+            .as_ref()
+            .map(|(invalid_since, last_used, deleting)| LiveSecret {
+                deleting: *deleting,
+                token: &stored,
+                invalid_since,
+                last_used,
+            }),
+        service_account: account.as_ref().map(|account| LiveServiceAccount {
+            uid: &account.metadata.uid,
+            deleting: account.metadata.deletion_timestamp.is_some(),
+            lists_secret: lists(account, &claims.secret),
+        }),
+    };
+    let accepted = check_legacy_live(token, claims, &live, now).map_err(|error| vec![error.to_string()])?;
+    let mut caller = Caller::known(Arc::new(accepted.identity));
+    let kind = if accepted.auto_generated {
+        caller.warnings.push(AUTO_GENERATED_WARNING.to_owned());
+        "authentication.k8s.io/legacy-token-autogenerated-secret"
+    } else {
+        "authentication.k8s.io/legacy-token-manual-secret"
+    };
+    caller.annotations.push((kind, claims.secret.clone()));
+    let subject = username(namespace, &claims.service_account);
+    caller
+        .annotations
+        .push(("authentication.k8s.io/legacy-token", subject));
+    if let (Some(day), Some(secret)) = (accepted.mark_last_used, &secret) {
+        tokio::spawn(crate::token_use::mark(server.clone(), secret.clone(), day));
+    }
+    // From the next day on the label is due again.
+    Ok((caller, false))
+}
+
+async fn check_bootstrap(
+    server: &ApiServer,
+    token: &BootstrapToken<'_>,
+    now: Timestamp,
+) -> Result<Identity, String> {
+    let mut looked = Looked::default();
+    let secret = looked
+        .at(server, "secrets", bootstrap::NAMESPACE, &token.secret_name())
+        .await
+        .map_err(|status| status.message)?;
+    let value = |key: &str| secret.as_ref().and_then(|secret| data(secret, key));
+    let found = secret.as_ref().map(|secret| TokenSecret {
+        name: &secret.metadata.name,
+        secret_type: secret
+            .body
+            .get("type")
+            .and_then(Value::as_str)
+            .unwrap_or_default(),
+        deleting: secret.metadata.deletion_timestamp.is_some(),
+        data: &value,
+    });
+    token
+        .authenticate(found.as_ref(), now)
+        .map_err(|refusal| refusal.to_string())
+}
+
+fn data(secret: &Object, key: &str) -> Option<Vec<u8>> {
+    let encoded = secret.body.get("data")?.get(key)?.as_str()?;
+    STANDARD.decode(encoded).ok()
+}
+
+fn lists(account: &Object, secret: &str) -> bool {
+    let secrets = account.body.get("secrets").and_then(Value::as_array);
+    secrets
+        .into_iter()
+        .flatten()
+        .any(|reference| reference.get("name").and_then(Value::as_str) == Some(secret))
+}

@@ -1,0 +1,286 @@
+//! May they? The policy that is stored, in memory and up to date, asked for every request; and asked again for a
+//! watch whenever the policy changes.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::time::Duration;
+
+use http::Method;
+use strongroom_access::node::NodeGraph;
+use strongroom_access::rbac::{Binding, Policy, Role};
+use strongroom_access::{Attributes, Decision, Identity, decide, forbidden_message};
+use strongroom_objects::{Object, Status};
+use strongroom_resources::options::Query;
+use strongroom_resources::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES, Resource, find};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::authentication::Known;
+use crate::following::{News, follow};
+use crate::pipeline::Admitted;
+use crate::request_info::{RequestInfo, path_verb};
+use crate::server::ApiServer;
+
+/// The policy, and who wants to hear of its changes.
+pub(crate) struct Authorization {
+    rules: RwLock<Rules>,
+    changes: watch::Sender<u64>,
+}
+
+/// How often the token behind a long answer is looked at.
+const TOKEN_LOOK: Duration = Duration::from_secs(1);
+
+/// All that decides.
+#[derive(Default)]
+pub(crate) struct Rules {
+    pub policy: Policy,
+    pub nodes: NodeGraph,
+}
+
+impl Rules {
+    /// The decision for one request.
+    pub fn decide(&self, attributes: &Attributes<'_>) -> Decision {
+        decide(&self.policy, &self.nodes, attributes)
+    }
+}
+
+impl Default for Authorization {
+    fn default() -> Self {
+        Self {
+            rules: RwLock::default(),
+            changes: watch::Sender::new(0),
+        }
+    }
+}
+
+impl Authorization {
+    /// The rules as they are now. Not to be held over an await.
+    pub fn rules(&self) -> RwLockReadGuard<'_, Rules> {
+        self.rules.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The decision for one request.
+    pub fn decide(&self, attributes: &Attributes<'_>) -> Decision {
+        self.rules().decide(attributes)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Rules)) {
+        change(&mut self.rules.write().unwrap_or_else(PoisonError::into_inner));
+        self.changes.send_modify(|count| *count += 1);
+    }
+}
+
+/// Reads the stored policy, and keeps it up to date for as long as the store is open.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) async fn keep_up_to_date(server: &ApiServer) -> Result<(), Box<Status>> {
+    for resource in [&ROLES, &CLUSTER_ROLES] {
+        let told = server.clone();
+        let apply = Box::new(move |news| {
+            told.0
+                .authorization
+                .change(|rules| apply_role(rules, resource, news))
+        });
+        tokio::spawn(follow(server, resource, apply).await?);
+    }
+    for resource in [&ROLE_BINDINGS, &CLUSTER_ROLE_BINDINGS] {
+        let told = server.clone();
+        let apply = Box::new(move |news| {
+            told.0
+                .authorization
+                .change(|rules| apply_binding(rules, resource, news))
+        });
+        tokio::spawn(follow(server, resource, apply).await?);
+    }
+    if let Some(pods) = find("", "v1", "pods") {
+        let told = server.clone();
+        let apply = Box::new(move |news| told.0.authorization.change(|rules| apply_pod(rules, news)));
+        tokio::spawn(follow(server, pods, apply).await?);
+    }
+    Ok(())
+}
+
+fn apply_role(rules: &mut Rules, resource: &Resource, news: News) {
+    match news {
+        News::Is(object) => match Role::from_object(&object) {
+            Ok(role) => rules.policy.put_role(role),
+            Err(error) => {
+                unusable(&object, &error);
+                let ObjectNames { namespace, name } = names(&object);
+                rules.policy.remove_role(namespace, name);
+            }
+        },
+        News::Gone { namespace, name } => rules.policy.remove_role(&namespace, &name),
+        News::Again => {
+            let names = |role: &Role| (role.namespace.clone(), role.name.clone());
+            let same_kind = |role: &&Role| role.namespace.is_empty() != resource.namespaced;
+            let all: Vec<_> = rules.policy.roles().filter(same_kind).map(names).collect();
+            for (namespace, name) in all {
+                rules.policy.remove_role(&namespace, &name);
+            }
+        }
+    }
+}
+
+fn apply_binding(rules: &mut Rules, resource: &Resource, news: News) {
+    match news {
+        News::Is(object) => match Binding::from_object(&object) {
+            Ok(binding) => rules.policy.put_binding(binding),
+            Err(error) => {
+                unusable(&object, &error);
+                let ObjectNames { namespace, name } = names(&object);
+                rules.policy.remove_binding(namespace, name);
+            }
+        },
+        News::Gone { namespace, name } => rules.policy.remove_binding(&namespace, &name),
+        News::Again => {
+            let names = |binding: &Binding| (binding.namespace.clone(), binding.name.clone());
+            let same_kind = |binding: &&Binding| binding.namespace.is_empty() != resource.namespaced;
+            let all: Vec<_> = rules.policy.bindings().filter(same_kind).map(names).collect();
+            for (namespace, name) in all {
+                rules.policy.remove_binding(&namespace, &name);
+            }
+        }
+    }
+}
+
+fn apply_pod(rules: &mut Rules, news: News) {
+    match news {
+        News::Is(pod) => rules.nodes.put_pod(&pod),
+        News::Gone { namespace, name } => rules.nodes.remove_pod(&namespace, &name),
+        News::Again => rules.nodes = NodeGraph::default(),
+    }
+}
+
+struct ObjectNames<'a> {
+    namespace: &'a str,
+    name: &'a str,
+}
+
+fn names(object: &Object) -> ObjectNames<'_> {
+    ObjectNames {
+        namespace: &object.metadata.namespace,
+        name: &object.metadata.name,
+    }
+}
+
+/// What cannot be understood grants nothing.
+fn unusable(object: &Object, error: &dyn std::fmt::Display) {
+    let ObjectNames { namespace, name } = names(object);
+    tracing::error!(kind = object.kind, namespace, name, %error, "grants nothing: it cannot be understood");
+}
+
+/// What a request asks for, as authorizers see it.
+pub(crate) fn attributes<'a>(
+    user: &'a Identity,
+    info: &'a RequestInfo,
+    query: &'a Query,
+    path_verb: &'a str,
+) -> Attributes<'a> {
+    Attributes {
+        user,
+        verb: if info.is_resource { info.verb } else { path_verb },
+        namespace: &info.namespace,
+        api_group: &info.group,
+        api_version: &info.version,
+        resource: &info.resource,
+        subresource: &info.subresource,
+        name: &info.name,
+        path: &info.path,
+        is_resource_request: info.is_resource,
+        field_selector: query.get("fieldSelector"),
+        label_selector: query.get("labelSelector"),
+    }
+}
+
+/// Why a request may go on; the error is the 403.
+pub(crate) fn authorize(
+    server: &ApiServer,
+    user: &Identity,
+    info: &RequestInfo,
+    query: &Query,
+    method: &Method,
+) -> Result<String, Refused> {
+    let path_verb = path_verb(method);
+    let attributes = attributes(user, info, query, &path_verb);
+    let reason = match server.0.authorization.decide(&attributes) {
+        Decision::Allow { reason } => return Ok(reason),
+        Decision::NoOpinion { reason } | Decision::Deny { reason } => reason,
+    };
+    let status = forbidden(&attributes, &reason);
+    Err(Refused { status, reason })
+}
+
+/// A request that may not go on.
+pub(crate) struct Refused {
+    /// The 403.
+    pub status: Box<Status>,
+    /// What the authorizers said; perhaps nothing.
+    pub reason: String,
+}
+
+/// The 403 for a request.
+pub(crate) fn forbidden(attributes: &Attributes<'_>, reason: &str) -> Box<Status> {
+    Box::new(Status::forbidden_with(
+        attributes.api_group,
+        attributes.resource,
+        attributes.name,
+        &forbidden_message(attributes, reason),
+    ))
+}
+
+/// A permission that is looked at again for as long as something lasts.
+pub(crate) struct Permission {
+    server: ApiServer,
+    user: Arc<Identity>,
+    /// What the caller proved it with, when that can lose its force.
+    token: Option<Arc<Known>>,
+    next_look: Instant,
+    info: Arc<RequestInfo>,
+    query: Query,
+    method: Method,
+    changes: watch::Receiver<u64>,
+}
+
+impl Permission {
+    /// The permission on the ground of which a request was admitted.
+    pub fn new<B>(request: &Admitted<'_, B>) -> Self {
+        let mut changes = request.server.0.authorization.changes.subscribe();
+        // Whatever changed between the decision and now is looked at, too.
+        changes.mark_changed();
+        Self {
+            server: request.server.clone(),
+            user: Arc::clone(request.user),
+            token: request.caller.token.clone(),
+            next_look: Instant::now() + TOKEN_LOOK,
+            info: Arc::clone(request.info),
+            query: request.query.clone(),
+            method: request.method.clone(),
+            changes,
+        }
+    }
+
+    /// Returns, with the 403, once the permission is lost. Cancel-safe.
+    pub async fn lost(&mut self) -> Box<Status> {
+        loop {
+            tokio::select! {
+                changed = self.changes.changed() => if changed.is_err() {
+                    return std::future::pending().await;
+                },
+                () = tokio::time::sleep_until(self.next_look), if self.token.is_some() => {
+                    self.next_look = Instant::now() + TOKEN_LOOK;
+                    if let Some(token) = &self.token
+                        && !token.is_still_good(&self.server).await
+                    {
+                        return Box::new(Status::unauthorized());
+                    }
+                    continue;
+                }
+            }
+            let decided = authorize(&self.server, &self.user, &self.info, &self.query, &self.method);
+            if let Err(refused) = decided {
+                return refused.status;
+            }
+        }
+    }
+}
