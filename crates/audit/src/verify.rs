@@ -1,11 +1,14 @@
 //! Proving that nothing was removed, reordered or changed.
 
+mod error;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use crate::chain::{self, Hash, Link, Position};
-use crate::head::{Head, HeadError};
+use crate::head::Head;
+pub use error::VerifyError;
 
 /// What to insist on.
 #[derive(Debug, Clone, Copy, Default)]
@@ -45,124 +48,6 @@ pub enum HeadCheck {
         /// Records behind the one the head names.
         behind: u64,
     },
-    /// The head is from before the first record of these files.
-    Older,
-}
-
-/// What is wrong with the files, in a sentence.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// A file cannot be read.
-    #[error("{}: {source}", file.display())]
-    Read {
-        /// Which.
-        file: PathBuf,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-    /// The head itself is not to be believed.
-    #[error("{0}")]
-    Head(#[from] HeadError),
-    /// A line is no record.
-    #[error("{} line {line}: this is not an audit record with its place in the chain; after record {after}, \
-             something was changed or inserted", file.display())]
-    NotARecord {
-        /// Where.
-        file: PathBuf,
-        /// Line, counted from 1.
-        line: u64,
-        /// Number of the record before; 0 if there is none.
-        after: u64,
-    },
-    /// A file ends within a line.
-    #[error("{} line {line}: the file ends in the middle of a line, after record {after}", file.display())]
-    Torn {
-        /// Where.
-        file: PathBuf,
-        /// Line, counted from 1.
-        line: u64,
-        /// Number of the record before; 0 if there is none.
-        after: u64,
-    },
-    /// Records are missing.
-    #[error("{} line {line}: this is record {found}, but record {expected} should be here: {}", file.display(),
-            missing(*expected, *found))]
-    Gap {
-        /// Where the gap is seen.
-        file: PathBuf,
-        /// Line, counted from 1.
-        line: u64,
-        /// Number that should be here.
-        expected: u64,
-        /// Number that is.
-        found: u64,
-    },
-    /// Records are not in their order, or twice there.
-    #[error("{} line {line}: this is record {found}, but record {expected} should be here: the lines were reordered \
-             or repeated", file.display())]
-    Order {
-        /// Where.
-        file: PathBuf,
-        /// Line, counted from 1.
-        line: u64,
-        /// Number that should be here.
-        expected: u64,
-        /// Number that is.
-        found: u64,
-    },
-    /// A record is not the one that the next one, or the head, vouches for.
-    #[error("{} line {line}: record {sequence} was changed: its hash is not the one that {witness} carries",
-            file.display())]
-    Changed {
-        /// Where the record is.
-        file: PathBuf,
-        /// Line, counted from 1.
-        line: u64,
-        /// Its number.
-        sequence: u64,
-        /// Who says otherwise.
-        witness: String,
-    },
-    /// The first record names a predecessor although it is the first of all.
-    #[error("{} line {line}: record 1 names a record before it, so it was changed", file.display())]
-    FalseBeginning {
-        /// Where.
-        file: PathBuf,
-        /// Line, counted from 1.
-        line: u64,
-    },
-    /// The files begin later than asked for.
-    #[error("{} line 1: the files begin with record {first}; records 1 to {} are missing", file.display(), first - 1)]
-    Incomplete {
-        /// The first file.
-        file: PathBuf,
-        /// Its first record.
-        first: u64,
-    },
-    /// The head knows of records that are not there.
-    #[error("{} line {line}: the files end with record {last}, but the signed head is at record {head}: {}",
-            file.display(), missing(last.saturating_add(1), head.saturating_add(1)))]
-    EndMissing {
-        /// The last file.
-        file: PathBuf,
-        /// Its last line.
-        line: u64,
-        /// Its last record.
-        last: u64,
-        /// The head's record.
-        head: u64,
-    },
-    /// There is no record at all.
-    #[error("there are no audit records in these files")]
-    Empty,
-}
-
-fn missing(expected: u64, found: u64) -> String {
-    match found - expected {
-        1 => format!("record {expected} is missing"),
-        _ => format!("records {expected} to {} are missing", found - 1),
-    }
 }
 
 /// Proves the chain over `files`, given in any order, and against `head` if there is one.
@@ -194,8 +79,8 @@ pub fn verify_with<P: AsRef<Path>>(files: &[P], options: &VerifyOptions<'_>) -> 
     }
     let files = in_order(files)?;
     let mut walk = Walk::new(options.head);
-    for (first, file) in &files {
-        walk.file(file, *first)?;
+    for file in &files {
+        walk.file(file)?;
     }
     let Some(last) = &walk.last else {
         return match options.head {
@@ -211,25 +96,25 @@ pub fn verify_with<P: AsRef<Path>>(files: &[P], options: &VerifyOptions<'_>) -> 
         };
     };
     if options.complete && walk.first > 1 {
-        let file = files[0].1.clone();
+        let file = files[0].clone();
         return Err(VerifyError::Incomplete {
             file,
             first: walk.first,
         });
     }
-    let head = walk.check_end(last)?;
+    let head = walk.check_end(last, &files[0])?;
     Ok(Summary {
         records: last.position.sequence - walk.first + 1,
         first_sequence: walk.first,
         last_sequence: last.position.sequence,
         last_hash: last.position.hash,
-        files: files.into_iter().map(|(_, file)| file).collect(),
+        files,
         head,
     })
 }
 
 /// The files by their first records. One that is given twice counts once; empty ones do not count.
-fn in_order<P: AsRef<Path>>(files: &[P]) -> Result<Vec<(Option<u64>, PathBuf)>, VerifyError> {
+fn in_order<P: AsRef<Path>>(files: &[P]) -> Result<Vec<PathBuf>, VerifyError> {
     let mut seen = Vec::new();
     let mut ordered = Vec::new();
     for file in files {
@@ -243,17 +128,26 @@ fn in_order<P: AsRef<Path>>(files: &[P]) -> Result<Vec<(Option<u64>, PathBuf)>, 
             continue;
         }
         seen.push(identity);
-        let mut line = Vec::new();
-        let mut reader = BufReader::new(File::open(file).map_err(failed)?);
-        if reader.read_until(b'\n', &mut line).map_err(failed)? == 0 {
-            continue;
+        let opened = File::open(file).map_err(failed)?;
+        if opened.metadata().map_err(failed)?.len() > 0 {
+            let first = first_sequence(BufReader::new(opened)).map_err(failed)?;
+            ordered.push((first, file.to_owned()));
         }
-        let link = line.strip_suffix(b"\n").and_then(chain::link);
-        ordered.push((link.map(|link| link.sequence), file.to_owned()));
     }
-    // What has no place goes last: everything before it is proven first, and then it is named.
-    ordered.sort_by_key(|(first, _)| first.unwrap_or(u64::MAX));
-    Ok(ordered)
+    ordered.sort();
+    Ok(ordered.into_iter().map(|(_, file)| file).collect())
+}
+
+/// The number of the first line that has one: where the file belongs, even if its first line was spoiled.
+fn first_sequence(mut reader: impl BufRead) -> io::Result<u64> {
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        if let Some(link) = line.strip_suffix(b"\n").and_then(chain::link) {
+            return Ok(link.sequence);
+        }
+        line.clear();
+    }
+    Ok(u64::MAX)
 }
 
 /// A record that the next one must vouch for.
@@ -280,7 +174,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn file(&mut self, file: &Path, _first: Option<u64>) -> Result<(), VerifyError> {
+    fn file(&mut self, file: &Path) -> Result<(), VerifyError> {
         let failed = |source| VerifyError::Read {
             file: file.to_owned(),
             source,
@@ -382,7 +276,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn check_end(&self, last: &Seen) -> Result<HeadCheck, VerifyError> {
+    fn check_end(&self, last: &Seen, first_file: &Path) -> Result<HeadCheck, VerifyError> {
         let Some(head) = self.head else {
             return Ok(HeadCheck::NotGiven);
         };
@@ -398,7 +292,11 @@ impl<'a> Walk<'a> {
             let behind = last.position.sequence - head.sequence;
             return Ok(HeadCheck::Holds { behind });
         }
-        Ok(HeadCheck::Older)
+        Err(VerifyError::HeadTooOld {
+            file: first_file.to_owned(),
+            first: self.first,
+            head: head.sequence,
+        })
     }
 }
 

@@ -33,6 +33,9 @@ pub(super) struct Shared {
     /// And for those who wait without.
     done_async: Notify,
     failed: AtomicBool,
+    /// The next sync fails.
+    #[cfg(test)]
+    pub disk_broken: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -97,6 +100,8 @@ impl Shared {
             done: Condvar::new(),
             done_async: Notify::new(),
             failed: AtomicBool::new(false),
+            #[cfg(test)]
+            disk_broken: AtomicBool::new(false),
         }
     }
 
@@ -202,22 +207,23 @@ impl Shared {
     pub(super) fn sync(&self) -> Result<(), AuditError> {
         let work = {
             let mut writer = lock(&self.writer);
-            match writer.failure() {
-                Some(failure) => {
-                    return Err(AuditError::Failed {
-                        reason: failure.reason().to_owned(),
-                    });
-                }
-                None => writer.sync_work(),
+            // After a failed write, what was written before still belongs on the disk.
+            if let Some(Failure::Sync(reason)) = writer.failure() {
+                let reason = reason.clone();
+                return Err(AuditError::Failed { reason });
             }
+            writer.sync_work()
         };
         if !work.directory && work.end == self.synced() {
             return Ok(());
         }
-        let mut outcome = work.files.iter().try_for_each(|file| file.sync_data());
-        if outcome.is_ok() && work.directory {
-            outcome = super::files::sync_directory(&self.config.path);
-        }
+        #[cfg(test)]
+        let outcome = match self.disk_broken.swap(false, Acquire) {
+            true => Err(std::io::Error::other("a broken disk")),
+            false => work.run(&self.config.path),
+        };
+        #[cfg(not(test))]
+        let outcome = work.run(&self.config.path);
         let Err(error) = outcome else {
             self.counters.syncs.fetch_add(1, Relaxed);
             self.publish(work.end);

@@ -60,6 +60,17 @@ pub(super) struct SyncWork {
     pub end: Position,
 }
 
+impl SyncWork {
+    /// Brings the log at `path` to the disk.
+    pub(super) fn run(&self, path: &Path) -> io::Result<()> {
+        self.files.iter().try_for_each(|file| file.sync_data())?;
+        match self.directory {
+            true => files::sync_directory(path),
+            false => Ok(()),
+        }
+    }
+}
+
 /// Where an existing file ends.
 struct FileEnd {
     /// Bytes of whole lines.
@@ -224,30 +235,28 @@ impl Writer {
         self.directory_changed = true;
     }
 
-    /// Tries to write again: `note` is the first line. On success it is on the disk, and so is all before it that a
-    /// failed sync has not lost.
+    /// Tries to write again: `note` is the first line. On success it is on the disk, and so is all before it that no
+    /// failed sync has lost.
     pub(super) fn recover(&mut self, note: OpenLine) -> io::Result<()> {
         let Some(failure) = self.failure.clone() else {
             return Ok(());
         };
-        let same = match failure {
-            Failure::Write(_) => self.reopen()?,
-            Failure::Sync(_) => false,
-        };
-        if !same {
+        if matches!(failure, Failure::Sync(_)) {
             self.set_aside()?;
+        } else if !self.reopen()? {
+            let old = Arc::clone(&self.file);
+            self.set_aside()?;
+            self.retired.push(old);
         }
         self.failure = None;
-        let outcome = self
-            .append(note)
-            .map_err(|failure| io::Error::other(failure.reason().to_owned()));
-        let synced = outcome.and_then(|_| {
-            self.file.sync_data().inspect_err(|error| {
-                self.failure = Some(Failure::Sync(error.to_string()));
-            })
-        });
-        if synced.is_err() && self.failure.is_none() {
+        if let Err(failed) = self.append(note) {
             self.failure = Some(failure);
+            return Err(io::Error::other(failed.reason().to_owned()));
+        }
+        let work = self.sync_work();
+        let synced = work.run(&self.path);
+        if let Err(error) = &synced {
+            self.sync_failed(error.to_string());
         }
         synced
     }
