@@ -6,6 +6,7 @@ mod signing;
 mod tests;
 mod verifying;
 
+pub(crate) use public::{Curve, MIN_RSA_BYTES};
 pub use signing::SigningKey;
 pub(crate) use verifying::VerifyingKey;
 pub use verifying::{VerifyingKeys, openid_configuration};

@@ -15,9 +15,14 @@ pub mod bootstrap;
 pub mod cache;
 mod claims;
 mod error;
+pub mod jwks;
 pub mod jwt;
 pub mod keys;
 pub mod service_account;
+pub mod static_file;
+pub mod structured;
+#[cfg(test)]
+mod testkit;
 
 pub use error::TokenError;
 
