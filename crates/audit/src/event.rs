@@ -302,8 +302,9 @@ fn texts(out: &mut Vec<u8>, values: &[String]) {
 }
 
 fn text(out: &mut Vec<u8>, value: &str) {
-    let plain = |byte: &u8| *byte >= b' ' && *byte != b'"' && *byte != b'\\';
-    if value.as_bytes().iter().all(plain) {
+    let special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
+    // Without an early end, many bytes are looked at in one instruction.
+    if !value.bytes().fold(false, |found, byte| found | special(&byte)) {
         out.push(b'"');
         out.extend_from_slice(value.as_bytes());
         out.push(b'"');

@@ -18,18 +18,24 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     pairs.collect()
 }
 
-/// Lower-case digits only: one value has one text.
-pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    let value = |digit: u8| DIGITS.iter().position(|known| *known == digit);
-    let pairs = text.chunks(2).map(|pair| match pair {
-        [high, low] => Some((value(*high)? << 4 | value(*low)?) as u8),
-        _ => None,
-    });
-    pairs.collect()
+/// The 32 bytes of 64 digits; lower-case ones only, so that one value has one text.
+pub(crate) fn decode_hash(text: &[u8]) -> Option<[u8; 32]> {
+    if text.len() != 64 {
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (byte, pair) in hash.iter_mut().zip(text.chunks_exact(2)) {
+        *byte = value(pair[0])? << 4 | value(pair[1])?;
+    }
+    Some(hash)
 }
 
-pub(crate) fn decode_hash(text: &[u8]) -> Option<[u8; 32]> {
-    decode(text)?.try_into().ok()
+fn value(digit: u8) -> Option<u8> {
+    match digit {
+        b'0'..=b'9' => Some(digit - b'0'),
+        b'a'..=b'f' => Some(digit - b'a' + 10),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -41,8 +47,10 @@ mod tests {
         let hash: [u8; 32] = std::array::from_fn(|at| (at * 9) as u8);
         assert_eq!(encode(&hash).as_bytes(), digits(&hash));
         assert_eq!(decode_hash(&digits(&hash)), Some(hash));
-        for bad in ["0", "0g", "AB", " 1"] {
-            assert_eq!(decode(bad.as_bytes()), None, "{bad}");
+        for bad in ["", "0", "g", "A", " "] {
+            let text = format!("{bad}{}", "0".repeat(63));
+            let expected = (bad == "0").then_some([0; 32]);
+            assert_eq!(decode_hash(text.as_bytes()), expected, "{bad}");
         }
     }
 }

@@ -179,7 +179,7 @@ impl<'a> Walk<'a> {
             file: file.to_owned(),
             source,
         };
-        let mut reader = BufReader::with_capacity(1 << 20, File::open(file).map_err(failed)?);
+        let mut reader = BufReader::with_capacity(64 * 1024, File::open(file).map_err(failed)?);
         let mut line = Vec::new();
         for number in 1.. {
             line.clear();

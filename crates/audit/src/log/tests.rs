@@ -163,7 +163,9 @@ fn a_torn_line_is_cut_off_and_said() {
         "{error}"
     );
     assert_eq!(
-        verify(&[config.path.clone()], None, None).unwrap().first_sequence,
+        verify(std::slice::from_ref(&config.path), None, None)
+            .unwrap()
+            .first_sequence,
         5
     );
 }
@@ -257,7 +259,7 @@ fn a_file_that_somebody_removes_is_missed() {
     log.record(&event("/x")).unwrap();
     let text = fs::read_to_string(&config.path).unwrap();
     assert!(text.contains("removed or replaced by somebody else"));
-    let summary = verify(&[config.path.clone()], None, None).unwrap();
+    let summary = verify(std::slice::from_ref(&config.path), None, None).unwrap();
     assert_eq!((summary.first_sequence, summary.last_sequence), (2, 3));
 }
 

@@ -107,7 +107,8 @@ fn rule(node: &Node, index: usize, common: &Common) -> Parsed<Rule> {
     if !level_given {
         return Err(wrong(node.referenced, format!("{place} has no level")));
     }
-    if !rule.non_resource_urls.is_empty() && !(rule.resources.is_empty() && rule.namespaces.is_empty()) {
+    let about_resources = !rule.resources.is_empty() || !rule.namespaces.is_empty();
+    if about_resources && !rule.non_resource_urls.is_empty() {
         let message =
             format!("{place} names both nonResourceURLs and resources or namespaces, so it matches nothing");
         return Err(wrong(node.referenced, message));
