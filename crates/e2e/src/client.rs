@@ -114,7 +114,7 @@ struct Inner {
     tls: Arc<ClientConfig>,
     idle: Mutex<Vec<http1::SendRequest<Full<Bytes>>>>,
     shared: tokio::sync::Mutex<Option<http2::SendRequest<Full<Bytes>>>>,
-    user_agent: String,
+    headers: Vec<(String, String)>,
 }
 
 impl Client {
@@ -128,7 +128,23 @@ impl Client {
                 tls: credentials.tls(&[protocol]),
                 idle: Mutex::new(Vec::new()),
                 shared: tokio::sync::Mutex::new(None),
-                user_agent: "strongroom-e2e/1.0".to_owned(),
+                headers: vec![("user-agent".to_owned(), "strongroom-e2e/1.0".to_owned())],
+            }),
+        }
+    }
+
+    /// The same client, on connections of its own, with a header in every request.
+    pub fn with_header(&self, name: &str, value: &str) -> Client {
+        let mut headers = self.inner.headers.clone();
+        headers.push((name.to_owned(), value.to_owned()));
+        Client {
+            inner: Arc::new(Inner {
+                port: self.inner.port,
+                http: self.inner.http,
+                tls: self.inner.tls.clone(),
+                idle: Mutex::new(Vec::new()),
+                shared: tokio::sync::Mutex::new(None),
+                headers,
             }),
         }
     }
@@ -139,7 +155,7 @@ impl Client {
             client: self.clone(),
             method: method.to_owned(),
             path: path.to_owned(),
-            headers: vec![("user-agent".to_owned(), self.inner.user_agent.clone())],
+            headers: self.inner.headers.clone(),
             body: Bytes::new(),
             patience: PATIENCE,
         }

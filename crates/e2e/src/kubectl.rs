@@ -44,6 +44,41 @@ impl Kubectl {
         }
     }
 
+    /// A kubectl for somebody with a bearer token, by a kubeconfig that kubectl itself has written.
+    #[track_caller]
+    pub fn with_token(&self, user: &str, server: &Server, token: &str) -> Kubectl {
+        let path = self.home.join(format!("{user}.kubeconfig"));
+        let file = format!("--kubeconfig={}", path.display());
+        let authority = format!(
+            "--certificate-authority={}",
+            server.data().join("pki/ca.crt").display()
+        );
+        let address = format!("--server={}", server.url());
+        let token = format!("--token={token}");
+        let user_flag = format!("--user={user}");
+        // Debian's 1.20 crashes when it writes credentials.
+        let writer = Kubectl {
+            version: "1.36",
+            program: kubectl_directory("1.36").join("kubectl"),
+            kubeconfig: self.kubeconfig.clone(),
+            home: self.home.clone(),
+        };
+        for words in [
+            &["set-cluster", "here", &address, &authority, "--embed-certs=true"][..],
+            &["set-credentials", user, &token],
+            &["set-context", "here", "--cluster=here", &user_flag],
+            &["use-context", "here"],
+        ] {
+            writer.ok(&[&["config", file.as_str()], words].concat());
+        }
+        Kubectl {
+            version: self.version,
+            program: self.program.clone(),
+            kubeconfig: path,
+            home: self.home.clone(),
+        }
+    }
+
     /// Its working directory, where the files of a test lie.
     pub fn home(&self) -> &Path {
         &self.home

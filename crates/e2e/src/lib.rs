@@ -12,6 +12,7 @@ mod process;
 mod random;
 mod scan;
 mod server;
+mod session;
 mod tools;
 mod watch;
 
@@ -23,5 +24,6 @@ pub use process::{memory, open_descriptors, resident_bytes};
 pub use random::Random;
 pub use scan::{Scanner, Sighting};
 pub use server::{Options, Server, setting};
+pub use session::Session;
 pub use tools::{fixture, kubectl_directory, python, tool};
 pub use watch::Watch;

@@ -212,6 +212,17 @@ impl Server {
         )
     }
 
+    /// A caller with a bearer token.
+    pub fn bearer(&self, token: &str) -> Client {
+        self.anonymous()
+            .with_header("authorization", &format!("Bearer {token}"))
+    }
+
+    /// The audit log's file of now, where it is unless an option says otherwise.
+    pub fn audit_log(&self) -> PathBuf {
+        self.data().join("audit/audit.log")
+    }
+
     /// SIGKILL, and waits until the process is gone.
     pub fn kill(&mut self) {
         signal("KILL", self.pid());
