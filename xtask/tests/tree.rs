@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Crates that decide: no runtime, no clock, no socket, no file.
-const PURE: [&str; 6] = [
+const PURE: [&str; 7] = [
     "objects",
     "merge",
     "resources",
     "access",
+    "tokens",
     "encryption",
     "discovery",
 ];

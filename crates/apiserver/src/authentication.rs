@@ -16,6 +16,7 @@ use strongroom_tokens::TokenError;
 use strongroom_tokens::keys::{KeyError, SigningKey, VerifyingKeys};
 use strongroom_tokens::service_account::request::TokenSettings;
 use strongroom_tokens::static_file::StaticTokens;
+use strongroom_tokens::structured::VerifiedIssuer;
 
 use crate::pipeline::Peer;
 use crate::server::ApiServer;
@@ -75,7 +76,7 @@ pub trait TokenIssuer: Debug + Send + Sync {
     ///
     /// # Errors
     /// When it is this issuer's and no good.
-    async fn authenticate(&self, token: &str, now: Timestamp) -> Result<Option<Identity>, TokenError>;
+    async fn authenticate(&self, token: &str, now: Timestamp) -> Result<Option<VerifiedIssuer>, TokenError>;
 }
 
 /// Whether callers without credentials are taken, as `system:anonymous`.

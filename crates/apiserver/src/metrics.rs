@@ -59,6 +59,9 @@ pub(crate) struct Metrics {
     storage_size: Gauge<i64, AtomicI64>,
     watchers: Gauge<i64, AtomicI64>,
     unreadable: Counter<u64, AtomicU64>,
+    audited: Counter<u64, AtomicU64>,
+    audit_refusals: Counter<u64, AtomicU64>,
+    audit_losses: Counter<u64, AtomicU64>,
     resident: Gauge<i64, AtomicI64>,
     cpu: Gauge<f64, AtomicU64>,
     open_files: Gauge<i64, AtomicI64>,
@@ -82,6 +85,9 @@ impl Metrics {
             storage_size: Gauge::default(),
             watchers: Gauge::default(),
             unreadable: Counter::default(),
+            audited: Counter::default(),
+            audit_refusals: Counter::default(),
+            audit_losses: Counter::default(),
             resident: Gauge::default(),
             cpu: Gauge::default(),
             open_files: Gauge::default(),
@@ -110,6 +116,16 @@ impl Metrics {
             "Watches that are open.",
             self.watchers.clone(),
         );
+        let help = "Records in the audit log since the server started.";
+        registry.register("apiserver_audit_event", help, self.audited.clone());
+        let help = "Requests refused because they could not be recorded.";
+        registry.register(
+            "apiserver_audit_requests_rejected",
+            help,
+            self.audit_refusals.clone(),
+        );
+        let help = "Records that were lost, in batch mode.";
+        registry.register("strongroom_audit_dropped", help, self.audit_losses.clone());
         let help = "Reads that met a damaged record.";
         registry.register(
             "strongroom_storage_corrupt_records",
@@ -236,9 +252,13 @@ pub(crate) fn answer(server: &ApiServer) -> Response<Body> {
     metrics.storage_objects.set(number(status.keys));
     metrics.storage_size.set(number(status.file_bytes));
     metrics.watchers.set(number(status.watchers as u64));
-    metrics
-        .unreadable
-        .inc_by(status.corrupt_records.saturating_sub(metrics.unreadable.get()));
+    raise(&metrics.unreadable, status.corrupt_records);
+    if let Some(auditing) = &server.0.auditing {
+        let stats = auditing.log.stats();
+        raise(&metrics.audited, stats.recorded);
+        raise(&metrics.audit_refusals, stats.refused);
+        raise(&metrics.audit_losses, stats.dropped);
+    }
     read_process(metrics);
     let mut out = String::new();
     match text::encode(&mut out, &metrics.registry) {
@@ -249,6 +269,11 @@ pub(crate) fn answer(server: &ApiServer) -> Response<Body> {
         ),
         Err(_) => respond::text(StatusCode::INTERNAL_SERVER_ERROR, "metrics cannot be written\n"),
     }
+}
+
+/// Brings a counter to what somebody else has counted.
+fn raise(counter: &Counter<u64, AtomicU64>, to: u64) {
+    counter.inc_by(to.saturating_sub(counter.get()));
 }
 
 /// What the kernel knows of this process; where it says nothing, the last figures stay.

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use strongroom_access::Identity;
 use strongroom_objects::{Object, Value};
 use strongroom_tokens::bootstrap::{self, BootstrapToken, TokenSecret};
-use strongroom_tokens::cache::TokenCache as Cache;
+use strongroom_tokens::cache::{SUCCESS_TTL, TokenCache as Cache};
 use strongroom_tokens::service_account::legacy::{
     AUTO_GENERATED_WARNING, INVALID_SINCE_LABEL, LAST_USED_LABEL, LegacyClaims, LegacyLive, LiveSecret,
     LiveServiceAccount, check_legacy_live, verify_legacy,
@@ -46,6 +46,11 @@ pub(crate) struct Known {
 enum Proven {
     Bound(Arc<BoundClaims>),
     Legacy(LegacyClaims),
+    /// Somebody else's, believed until a moment without asking again.
+    Outside {
+        identity: Arc<Identity>,
+        until: Timestamp,
+    },
 }
 
 #[derive(Debug, Clone)]
@@ -76,7 +81,7 @@ pub(crate) async fn check(
 ) -> Result<Option<Accepted>, Problems> {
     let now = Timestamp::now();
     let cache = &server.0.tokens;
-    if let Some(known) = cache.get(token, now) {
+    if let Some(known) = cache.get(token, now).filter(|known| known.is_fresh(now)) {
         return known.accept(server, token, audiences, now).await.map(Some);
     }
     let mut problems = Problems::new();
@@ -124,11 +129,19 @@ pub(crate) async fn check(
     }
     for issuer in &settings.issuers {
         match issuer.authenticate(token, now).await {
-            Ok(Some(identity)) => {
-                return Ok(Some(Accepted {
-                    caller: Caller::known(Arc::new(identity)),
-                    audiences: for_api().collect(),
-                }));
+            Ok(Some(verified)) => {
+                let known = Arc::new(Known {
+                    proven: Proven::Outside {
+                        identity: Arc::new(verified.identity),
+                        until: Timestamp::from_second(verified.expires)
+                            .unwrap_or(now)
+                            .min(now + SUCCESS_TTL),
+                    },
+                    last: Mutex::default(),
+                });
+                let accepted = known.accept(server, token, audiences, now).await?;
+                cache.insert(token, known, now);
+                return Ok(Some(accepted));
             }
             Ok(None) => {}
             Err(error) => problems.push(error.to_string()),
@@ -152,6 +165,13 @@ fn prove_service_account(server: &ApiServer, token: &str) -> Result<Option<Prove
 }
 
 impl Known {
+    fn is_fresh(&self, now: Timestamp) -> bool {
+        match &self.proven {
+            Proven::Outside { until, .. } => now < *until,
+            Proven::Bound(_) | Proven::Legacy(_) => true,
+        }
+    }
+
     /// Whether the token is as good as when it was last looked at. Errs on the side of no: a legacy token whose Secret
     /// was written to would have to be shown again.
     pub async fn is_still_good(&self, server: &ApiServer) -> bool {
@@ -163,6 +183,8 @@ impl Known {
         };
         match &self.proven {
             Proven::Legacy(_) => unchanged,
+            // Its issuer's word holds until it expires; nothing here can take it back.
+            Proven::Outside { .. } => true,
             Proven::Bound(claims) if check_claims(Arc::clone(claims), now, &claims.audiences).is_err() => {
                 false
             }
@@ -195,6 +217,7 @@ impl Known {
         let (mut caller, lasts) = match &self.proven {
             Proven::Bound(claims) => bound_caller(server, claims, &mut looked, now).await?,
             Proven::Legacy(claims) => legacy_caller(server, token, claims, &mut looked, now).await?,
+            Proven::Outside { identity, .. } => (Caller::known(Arc::clone(identity)), true),
         };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Last {
             caller: lasts.then(|| caller.clone()),
@@ -215,7 +238,7 @@ impl Known {
                 .map(|verified| verified.audiences().to_vec())
                 .map_err(|error| vec![error.to_string()]),
             // Legacy tokens are for the API server and nobody else.
-            Proven::Legacy(_) => {
+            Proven::Legacy(_) | Proven::Outside { .. } => {
                 let own = &server.0.authentication.service_accounts.tokens.api_audiences;
                 Ok(wanted
                     .iter()

@@ -64,6 +64,10 @@ pub struct AuthenticationSettings {
     #[arg(long, value_name = "FILE")]
     pub oidc_ca_file: Option<PathBuf>,
 
+    /// How the issuer's tokens may be signed [default: RS256]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    pub oidc_signing_algs: Vec<String>,
+
     /// A claim that tokens must have, key=value; may be given several times
     #[arg(long, value_name = "CLAIM")]
     pub oidc_required_claim: Vec<String>,
