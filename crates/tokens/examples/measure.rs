@@ -48,14 +48,28 @@ fn main() {
         let keys = VerifyingKeys::from_pem([pem.as_bytes()]).unwrap();
         let token = issue(&key, &claims);
         let cache = TokenCache::new(&[7; 32], 10_000, SignedDuration::from_hours(1));
-        cache.insert(&token, Arc::new(prove(&token, &keys, &own).unwrap().unwrap()), now);
-        measure(&format!("{name} issue"), 500, || drop(black_box(issue(&key, &claims))));
-        measure(&format!("{name} verify"), 5_000, || drop(black_box(prove(&token, &keys, &own))));
-        measure(&format!("{name} remembered"), 200_000, || drop(black_box(cache.get(&token, now))));
-        measure(&format!("{name} remembered, claims and live check"), 200_000, || {
-            let verified = check_claims(cache.get(&token, now).unwrap(), now, &own).unwrap();
-            drop(black_box(check_live(&verified, &live, now)));
+        cache.insert(
+            &token,
+            Arc::new(prove(&token, &keys, &own).unwrap().unwrap()),
+            now,
+        );
+        measure(&format!("{name} issue"), 500, || {
+            drop(black_box(issue(&key, &claims)))
         });
+        measure(&format!("{name} verify"), 5_000, || {
+            drop(black_box(prove(&token, &keys, &own)))
+        });
+        measure(&format!("{name} remembered"), 200_000, || {
+            drop(black_box(cache.get(&token, now)))
+        });
+        measure(
+            &format!("{name} remembered, claims and live check"),
+            200_000,
+            || {
+                let verified = check_claims(cache.get(&token, now).unwrap(), now, &own).unwrap();
+                drop(black_box(check_live(&verified, &live, now)));
+            },
+        );
     }
 }
 
