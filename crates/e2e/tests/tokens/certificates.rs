@@ -59,11 +59,20 @@ async fn certificates() {
     let admin = server.client();
     let mut check = Check::new(admin.clone());
     let (own, foreign) = (authority(&server), stranger());
-    let good = certificate(&own, "alice", &["devs", "ops"], |_| {});
+    let good = certificate(&own, "alice", &["devs"], |_| {});
     let reply = client(&server, good.clone(), Http::One)
         .post(WHO_AM_I, &json!({}))
         .await;
-    let got = check.accepts(&reply, 201, json!({"status": {"userInfo": {"username": "alice", "groups": ["devs", "ops", "system:authenticated"]}}}));
+    let got = check.accepts(
+        &reply,
+        201,
+        json!({"status": {"userInfo": {"username": "alice", "groups": ["devs", "system:authenticated"]}}}),
+    );
+    let reply = server
+        .user("bob", &["devs", "ops"])
+        .post(WHO_AM_I, &json!({}))
+        .await;
+    check.accepts(&reply, 201, json!({"status": {"userInfo": {"username": "bob", "groups": ["devs", "ops", "system:authenticated"]}}}));
     let der = crate::forge::pem(&good.0);
     let hash: String = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &der)
         .as_ref()

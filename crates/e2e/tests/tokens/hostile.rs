@@ -263,7 +263,8 @@ async fn made_up_tokens() {
         check.that(
             said["authenticated"].is_null()
                 && said["error"].as_str().is_some_and(|error| {
-                    error.contains("invalid bearer token") && !error.contains(text.as_str())
+                    error.contains("invalid bearer token")
+                        && !(text.len() > 8 && error.contains(text.as_str()))
                 }),
             || format!("{what}: reviewed: {said}"),
         );
@@ -333,7 +334,7 @@ async fn the_words_of_a_review() {
         said["error"]
             .as_str()
             .unwrap_or_default()
-            .contains("invalid signature, no keys found"),
+            .contains("invalid signature"),
         || format!("an unknown key: {said}"),
     );
     let said = review(&admin, "nonsense", &[]).await;

@@ -22,12 +22,14 @@ const ACCOUNTS: &str = "/api/v1/namespaces/default/serviceaccounts";
 const ISSUER: &str = "https://kubernetes.default.svc.cluster.local";
 const WHO_AM_I: &str = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
 
-/// A new token of an account in `default`.
+/// A new token of an account in `default`; the account of that name comes a moment after its namespace.
 async fn token(admin: &Client, account: &str, spec: Value) -> String {
-    let reply = admin
-        .post(&format!("{ACCOUNTS}/{account}/token"), &json!({"spec": spec}))
-        .await
-        .expect(201);
+    eventually(admin, &format!("{ACCOUNTS}/{account}"), |reply| {
+        reply.status == 200
+    })
+    .await;
+    let path = format!("{ACCOUNTS}/{account}/token");
+    let reply = admin.post(&path, &json!({"spec": spec})).await.expect(201);
     reply["status"]["token"].as_str().expect("a token").to_owned()
 }
 
