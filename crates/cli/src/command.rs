@@ -1,5 +1,7 @@
 //! The commands, one file each.
 
+pub mod access;
+pub mod audit;
 pub mod backup;
 pub mod completion;
 pub mod kubeconfig;

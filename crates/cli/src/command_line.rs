@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::command::{backup, completion, kubeconfig, restore, serve, up, version};
+use crate::command::{access, audit, backup, completion, kubeconfig, restore, serve, up, version};
 use crate::config_file::{self, Entry};
 use crate::settings::Settings;
 
@@ -34,6 +34,8 @@ pub enum Subcommands {
     Kubeconfig(kubeconfig::Kubeconfig),
     Backup(backup::Backup),
     Restore(restore::Restore),
+    Access(access::Access),
+    Audit(audit::Audit),
     Version(version::Version),
     Completion(completion::Completion),
 }
@@ -68,23 +70,7 @@ pub fn command() -> Command {
         let long = argument.get_long();
         long == Some("config") || settings.get_arguments().any(|setting| setting.get_long() == long)
     };
-    let mut command = CommandLine::command();
-    let names: Vec<String> = command
-        .get_subcommands()
-        .map(|sub| sub.get_name().to_owned())
-        .collect();
-    for name in names {
-        command = command.mut_subcommand(name, |sub| {
-            sub.mut_args(|argument| {
-                if is_setting(&argument) {
-                    with_environment_variable(argument)
-                } else {
-                    argument
-                }
-            })
-        });
-    }
-    command.mut_subcommand("up", |up| {
+    with_environment_variables(CommandLine::command(), &is_setting).mut_subcommand("up", |up| {
         up.mut_args(|argument| {
             let is_shown = argument.get_long().is_some_and(|long| up::SHOWN.contains(&long));
             argument.hide(!is_shown)
@@ -102,6 +88,18 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<CommandLin
     let command = with_defaults_from(&file, &name).map_err(Refusal::ConfigFile)?;
     let matches = command.try_get_matches_from(&arguments)?;
     Ok(CommandLine::from_arg_matches(&matches)?)
+}
+
+/// Settings have one wherever they appear, in commands of commands too.
+fn with_environment_variables(command: Command, is_setting: &impl Fn(&clap::Arg) -> bool) -> Command {
+    let command = command.mut_args(|argument| {
+        if is_setting(&argument) {
+            with_environment_variable(argument)
+        } else {
+            argument
+        }
+    });
+    command.mut_subcommands(|sub| with_environment_variables(sub, is_setting))
 }
 
 fn with_environment_variable(argument: clap::Arg) -> clap::Arg {

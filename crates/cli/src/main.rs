@@ -50,6 +50,8 @@ fn main() -> ExitCode {
         Subcommands::Kubeconfig(kubeconfig) => kubeconfig.run(),
         Subcommands::Backup(backup) => backup.run(),
         Subcommands::Restore(restore) => restore.run(),
+        Subcommands::Access(access) => return access.run(),
+        Subcommands::Audit(audit) => audit.run(),
         Subcommands::Version(version) => version.run(),
         Subcommands::Completion(completion) => completion.run(),
     };

@@ -91,12 +91,16 @@ fn what_is_wrong_in_the_file_is_told_with_its_line() {
 
 #[test]
 fn the_command_line_is_sound_and_every_command_shows_an_example() {
-    command().debug_assert();
-    for subcommand in command().get_subcommands() {
-        let examples = subcommand
-            .get_after_help()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        assert!(examples.contains("Example"), "{}", subcommand.get_name());
+    fn check(command: &Command) {
+        for subcommand in command.get_subcommands() {
+            let examples = subcommand
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(examples.contains("Example"), "{}", subcommand.get_name());
+            check(subcommand);
+        }
     }
+    command().debug_assert();
+    check(&command());
 }

@@ -1,0 +1,82 @@
+//! `strongroom audit tail`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use strongroom_audit::{Record, tail};
+
+use super::{Form, Place, line, print};
+
+/// How long a record may be in the file before it is shown.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Show the last records, and with -f those that follow.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    strongroom audit tail\n  \
+    strongroom audit tail -f -n 0\n  \
+    strongroom audit tail -f -o json | jq .requestURI")]
+pub struct Tail {
+    /// The log [default: audit/audit.log in the data directory]
+    #[arg(value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// Go on with records as they are written, across rotations
+    #[arg(short, long)]
+    follow: bool,
+
+    /// How many records to begin with
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+    lines: usize,
+
+    /// Print records as they are in the files, one to a line
+    #[arg(short, long, value_enum)]
+    output: Option<Form>,
+
+    #[command(flatten)]
+    place: Place,
+}
+
+impl Tail {
+    /// Shows them.
+    pub fn run(self) -> anyhow::Result<()> {
+        let path = match &self.file {
+            Some(file) => file.clone(),
+            None => self.place.log()?,
+        };
+        if !self.follow && !path.exists() {
+            bail!(
+                "There is no audit log {}; name its file, or say where state is with --data-dir.",
+                path.display()
+            );
+        }
+        let failed = || format!("{} cannot be read", path.display());
+        let mut tail = tail::Tail::open(&path, self.lines).with_context(failed)?;
+        loop {
+            let mut text = Vec::new();
+            for line in tail.read().with_context(failed)? {
+                self.add(&mut text, &line);
+            }
+            if !text.is_empty() && print(&text)?.is_break() {
+                return Ok(());
+            }
+            if !self.follow {
+                return Ok(());
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn add(&self, text: &mut Vec<u8>, line: &[u8]) {
+        match (self.output, Record::parse(line)) {
+            (Some(Form::Json), _) => {
+                text.extend_from_slice(line);
+                text.push(b'\n');
+            }
+            (None, Ok(record)) => text.extend_from_slice(line::for_people(&record).as_bytes()),
+            (None, Err(_)) => text.extend_from_slice(b"(a line that is not an audit record)\n"),
+        }
+    }
+}
