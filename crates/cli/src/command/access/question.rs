@@ -51,7 +51,7 @@ pub fn to_explain(
     }
     let (kind, behind) = asked.split_once('/').unwrap_or((asked, ""));
     let served = resource::find(served, kind)?;
-    let is_known = behind.is_empty() || behind == "*" || served.subresources.iter().any(|own| own == behind);
+    let is_known = behind.is_empty() || behind == "*" || resource::has_part(&served, behind);
     let mut notes = Vec::new();
     let (subresource, name) = match name {
         None if !is_known => {
@@ -90,7 +90,7 @@ pub fn about_everyone(
     let (kind, name) = asked.split_once('/').unwrap_or((asked, ""));
     let served = resource::find(served, kind)?;
     let mut notes = Vec::new();
-    if subresource.is_none() && served.subresources.iter().any(|own| own == name) {
+    if subresource.is_none() && !name.is_empty() && resource::has_part(&served, name) {
         notes.push(format!(
             "\"{name}\" is taken for a name; the subresource is asked for with --subresource {name}."
         ));

@@ -61,6 +61,15 @@ fn one(group: &str, version: &str, resource: &Value) -> Served {
     }
 }
 
+/// What nobody serves and roles speak of all the same: whom one may act as (auth.md §8). Name, group, and whether it has
+/// parts of any name.
+const ONLY_IN_ROLES: &[(&str, &str, bool)] = &[
+    ("users", "", false),
+    ("groups", "", false),
+    ("uids", "authentication.k8s.io", false),
+    ("userextras", "authentication.k8s.io", true),
+];
+
 /// The resource that is meant by a plural, singular or short name, possibly with its group behind a dot.
 ///
 /// # Errors
@@ -80,10 +89,38 @@ pub fn find(served: &[Served], asked: &str) -> anyhow::Result<Served> {
         let is_alias = |one: &&Served| one.aliases.iter().any(|alias| alias == name);
         served.iter().filter(in_group).find(is_alias)
     };
-    match by_plural.or_else(by_alias) {
-        Some(found) => Ok(found.clone()),
+    match by_plural
+        .or_else(by_alias)
+        .cloned()
+        .or_else(|| only_in_roles(name, group))
+    {
+        Some(found) => Ok(found),
         None => bail!("The server has no resource \"{asked}\"; `kubectl api-resources` lists those it has."),
     }
+}
+
+fn only_in_roles(name: &str, group: Option<&str>) -> Option<Served> {
+    let known = ONLY_IN_ROLES.iter();
+    let mut known =
+        known.filter(|(resource, own, _)| *resource == name && group.is_none_or(|group| group == *own));
+    let (resource, group, has_parts) = known.next()?;
+    Some(Served {
+        group: (*group).to_owned(),
+        version: "v1".to_owned(),
+        resource: (*resource).to_owned(),
+        namespaced: false,
+        subresources: if *has_parts {
+            vec!["*".to_owned()]
+        } else {
+            Vec::new()
+        },
+        aliases: Vec::new(),
+    })
+}
+
+/// Whether a resource has such a part.
+pub fn has_part(served: &Served, part: &str) -> bool {
+    served.subresources.iter().any(|own| own == part || own == "*")
 }
 
 /// Stands for all resources, as in a role.
@@ -156,6 +193,9 @@ mod tests {
             ("events.v1.events.k8s.io", Some(("events", "events.k8s.io"))),
             ("NS", Some(("namespaces", ""))),
             ("*", Some(("*", "*"))),
+            ("users", Some(("users", ""))),
+            ("userextras", Some(("userextras", "authentication.k8s.io"))),
+            ("users.apps", None),
             ("olds", None),
             ("events.apps", None),
             ("", None),

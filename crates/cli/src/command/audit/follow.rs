@@ -1,16 +1,19 @@
 //! `strongroom audit tail`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use strongroom_audit::{Record, tail};
 
 use super::{Form, Place, line, print};
 
 /// How long a record may be in the file before it is shown.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 200_000_000,
+};
 
 /// Show the last records, and with -f those that follow.
 #[derive(Debug, Args)]
@@ -65,7 +68,9 @@ impl Tail {
             if !self.follow {
                 return Ok(());
             }
-            std::thread::sleep(PAUSE);
+            if is_unread_after_pause() {
+                return Ok(());
+            }
         }
     }
 
@@ -79,4 +84,13 @@ impl Tail {
             (None, Err(_)) => text.extend_from_slice(b"(a line that is not an audit record)\n"),
         }
     }
+}
+
+/// Waits, and says whether the reader of standard output went away meanwhile: nobody would be told before the next
+/// record is written.
+fn is_unread_after_pause() -> bool {
+    let output = std::io::stdout();
+    let mut watched = [PollFd::new(&output, PollFlags::empty())];
+    let gone = PollFlags::ERR | PollFlags::HUP;
+    matches!(poll(&mut watched, Some(&PAUSE)), Ok(1..)) && watched[0].revents().intersects(gone)
 }

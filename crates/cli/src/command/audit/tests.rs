@@ -81,7 +81,7 @@ fn a_whole_log_is_proven_and_a_broken_one_names_the_place() {
     };
     let proof = prove(&files, Some(&witness), true).unwrap().to_string();
     for part in [
-        "Proven: up to record 40 nothing was removed, reordered or changed.",
+        "Proven: from record 1 to 40 nothing was removed, reordered or changed.",
         "Records  40, number 1 to 40\n",
         "Time     2026-11-22T05:00:00.000Z to 2026-11-22T05:39:00.000Z\n",
         "Head     holds: record 40",

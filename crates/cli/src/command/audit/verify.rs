@@ -291,13 +291,18 @@ impl fmt::Display for Proof {
 impl Proof {
     /// No more than what was proven: a chain without a signature shows accidents, and not who could compute it anew.
     fn headline(&self) -> String {
+        let first = self.first_sequence;
         match &self.head {
-            Some(head) if head.key_from != KeyFrom::Head => format!(
-                "Proven: up to record {} nothing was removed, reordered or changed.",
+            Some(head) if head.key_from == KeyFrom::Head => format!(
+                "The chain holds, and a head agrees with it at record {}, if its key is the server's.",
+                head.sequence
+            ),
+            Some(head) if head.sequence < first || head.sequence == 0 => format!(
+                "The chain holds, and goes on from where the server signed, at record {}.",
                 head.sequence
             ),
             Some(head) => format!(
-                "The chain holds, and a head agrees with it at record {}, if its key is the server's.",
+                "Proven: from record {first} to {} nothing was removed, reordered or changed.",
                 head.sequence
             ),
             None => "The chain holds: no gap and no change shows between these records.".to_owned(),
