@@ -425,3 +425,183 @@ async fn the_root_key_is_not_in_dumpable_memory() {
         assert!(found.is_empty(), "the root key is in a core dump: {found:?}");
     }
 }
+
+/// Tokens of every kind, shown well and badly, and values of Secrets under a policy that records all bodies: nothing
+/// of them is in logs, audit files, metrics, refusals or the errors of reviews.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tokens_stay_where_they_belong() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (mut random, seed) = Random::fresh();
+    println!("seed {seed}");
+    let fixed = random.word(32);
+    let lower = |random: &mut Random| random.word(16).to_ascii_lowercase();
+    let (bootstrap, wrong) = (lower(&mut random), lower(&mut random));
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        std::fs::write(&path, text).expect("a file");
+        path.display().to_string()
+    };
+    let tokens = file("tokens.csv", &format!("{fixed},fixed,1,system:masters\n"));
+    let policy = file(
+        "policy.yaml",
+        "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules:\n- level: RequestResponse\n",
+    );
+    let mut options =
+        Options::with_arguments(&["--token-auth-file", &tokens, "--audit-policy-file", &policy]);
+    options.log_level = "trace".to_owned();
+    let server = Server::start_with(options);
+    let (admin, anonymous) = (server.client(), server.anonymous());
+
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    admin
+        .post(accounts, &json!({"metadata": {"name": "robot"}}))
+        .await
+        .expect(201);
+    let bound = admin
+        .post(&format!("{accounts}/robot/token"), &json!({}))
+        .await
+        .expect(201)["status"]["token"]
+        .as_str()
+        .expect("a token")
+        .to_owned();
+    admin.post(SECRETS, &json!({"metadata": {"name": "legacy", "annotations": {"kubernetes.io/service-account.name": "robot"}}, "type": "kubernetes.io/service-account-token"})).await.expect(201);
+    let legacy = loop {
+        let got = admin.get(&format!("{SECRETS}/legacy")).await.expect(200);
+        if let Some(token) = got["data"]["token"].as_str() {
+            break String::from_utf8(STANDARD.decode(token).expect("base64")).expect("text");
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    admin.post("/api/v1/namespaces/kube-system/secrets", &json!({"metadata": {"name": "bootstrap-token-abcdef"}, "type": "bootstrap.kubernetes.io/token", "stringData": {"token-id": "abcdef", "token-secret": bootstrap, "usage-bootstrap-authentication": "true", "usage-bootstrap-signing": "true"}})).await.expect(201);
+    admin
+        .post(
+            "/api/v1/namespaces/kube-public/configmaps",
+            &json!({"metadata": {"name": "cluster-info"}, "data": {"kubeconfig": "x"}}),
+        )
+        .await
+        .expect(201);
+    let value = random.word(32);
+    admin
+        .post(
+            SECRETS,
+            &json!({"metadata": {"name": "s"}, "stringData": {"a": value}}),
+        )
+        .await
+        .expect(201);
+    admin.get(&format!("{SECRETS}/s")).await.expect(200);
+
+    // What must not be seen: of a signed token the signature, of the others all.
+    let signature = |token: &str| token.rsplit('.').next().expect("a signature")[..40].to_owned();
+    let mut canaries = Canaries::new();
+    for text in [
+        &fixed,
+        &bootstrap,
+        &wrong,
+        &signature(&bound),
+        &signature(&legacy),
+        &value,
+    ] {
+        canaries.values.push(text.clone().into_bytes());
+    }
+    let bootstrap = format!("abcdef.{bootstrap}");
+    for token in [&fixed, &bootstrap, &bound, &legacy] {
+        let shown = format!("Bearer {token}");
+        let get = |path: &str| anonymous.request("GET", path);
+        let known = get("/version").header("authorization", &shown).send().await;
+        assert_eq!(known.status, 200, "the tokens are good");
+        canaries.answer(&known);
+        canaries.answer(
+            &get(&format!("{SECRETS}/gone"))
+                .header("authorization", &shown)
+                .send()
+                .await,
+        );
+        // Almost right, in the wrong place, or with more around it.
+        for value in [
+            format!("Bearer {token}x"),
+            format!("Bearer x{token}"),
+            format!("Bearer  {token}"),
+            format!("Basic {token}"),
+            format!("Basic {}", STANDARD.encode(format!("user:{token}"))),
+            token.clone(),
+        ] {
+            canaries.answer(&get(SECRETS).header("authorization", &value).send().await);
+        }
+        let twice = format!("Bearer {token} {token}");
+        canaries.answer(&get("/version").header("authorization", &twice).send().await);
+        let protocol = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(token);
+        let protocol = format!("base64url.bearer.authorization.k8s.io.{protocol}, base64.binary.k8s.io");
+        canaries.answer(
+            &get("/version")
+                .header("sec-websocket-protocol", &protocol)
+                .send()
+                .await,
+        );
+        for review in [token.clone(), format!("{token}x"), format!("x{token}")] {
+            let body = json!({"spec": {"token": review, "audiences": ["elsewhere"]}});
+            let reply = admin
+                .post("/apis/authentication.k8s.io/v1/tokenreviews", &body)
+                .await;
+            let status = reply.expect(201)["status"].to_string();
+            canaries
+                .answers
+                .push(("what a review says".to_owned(), status.into_bytes()));
+        }
+        let reply = anonymous
+            .post(
+                "/apis/authentication.k8s.io/v1/tokenreviews",
+                &json!({"spec": {"token": token}}),
+            )
+            .await;
+        canaries.answer(&reply);
+        let malformed = json!({"spec": {"token": [token], "audiences": token}});
+        let reply = admin
+            .post("/apis/authentication.k8s.io/v1/tokenreviews", &malformed)
+            .await;
+        canaries.answer(&reply);
+        let reply = admin
+            .post(
+                &format!("{accounts}/robot/token"),
+                &json!({"spec": {"audiences": token}}),
+            )
+            .await;
+        canaries.answer(&reply);
+    }
+    let wrong = format!("Bearer abcdef.{wrong}");
+    canaries.answer(
+        &anonymous
+            .request("GET", SECRETS)
+            .header("authorization", &wrong)
+            .send()
+            .await,
+    );
+    // The token's end, by what it is bound to.
+    admin.delete(&format!("{accounts}/robot")).await.expect(200);
+    canaries.answer(&server.bearer(&bound).get(SECRETS).await);
+    canaries.answer(&admin.get("/metrics").await);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    let scanner = Scanner::new(&canaries.values);
+    let shown: Vec<Sighting> = canaries
+        .answers
+        .iter()
+        .flat_map(|(place, bytes)| scanner.scan(place, bytes))
+        .collect();
+    let logged = scanner.scan("logs", server.logs().as_bytes());
+    let stored = scanner.scan_directory(&server.data());
+    assert!(
+        std::fs::read(server.audit_log()).is_ok_and(|log| log.len() > 10_000),
+        "there is an audit log"
+    );
+    let mut failures = String::new();
+    for (place, seen) in [
+        ("answers", shown),
+        ("the logs", logged),
+        ("the data directory", stored),
+    ] {
+        if !seen.is_empty() {
+            failures.push_str(&format!("\nin {place}:{}", report(&seen, &canaries)));
+        }
+    }
+    assert!(failures.is_empty(), "{failures}");
+}

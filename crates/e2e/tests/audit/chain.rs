@@ -65,7 +65,7 @@ async fn spoiling_is_found() {
     let until_head = usize::try_from(head.sequence).expect("small");
     let check = |what: &str, bytes: Vec<u8>, line: Option<usize>| {
         std::fs::write(&file, bytes).expect("written");
-        let error = verify(&files, Some(&head), Some(&key)).expect_err(what);
+        let error = verify_with(&files, &options).expect_err(what);
         let text = error.to_string();
         assert!(text.contains("audit.log"), "{what}: {text}");
         if let Some(line) = line {

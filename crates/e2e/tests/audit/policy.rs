@@ -274,11 +274,11 @@ fn broken_policies() {
         (rules("- level: [Metadata\n"), "line"),
         (rules("- level: Metadata\n\t- x\n"), "line"),
         (
-            format!("apiVersion: audit.k8s.io/v2\nkind: Policy\nrules:\n- level: None\n"),
+            "apiVersion: audit.k8s.io/v2\nkind: Policy\nrules:\n- level: None\n".to_owned(),
             "line 1",
         ),
         (
-            format!("apiVersion: audit.k8s.io/v1\nkind: Politics\nrules:\n- level: None\n"),
+            "apiVersion: audit.k8s.io/v1\nkind: Politics\nrules:\n- level: None\n".to_owned(),
             "line 2",
         ),
         (format!("{TOP}rule:\n- level: None\n"), "line 3"),
@@ -298,7 +298,7 @@ fn broken_policies() {
                     output.contains(place) && output.contains("policy.yaml") && !output.contains("panicked");
                 // One sentence: one line that says it.
                 let sentences = output.lines().filter(|line| !line.trim().is_empty()).count();
-                if !said || sentences != 1 || !failure.status.is_some_and(|status| !status.success()) {
+                if !said || sentences != 1 || failure.status.is_none_or(|status| status.success()) {
                     failures.push(format!(
                         "{text:?}: expected {place:?} in one sentence, got {:?} {output:?}",
                         failure.status

@@ -136,6 +136,30 @@ async fn the_header() {
     check.finish();
 }
 
+/// A token that is no text is a bad token, not none.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_of_strange_bytes() {
+    let server = Server::start();
+    for bytes in [&b"\xff\xfe"[..], b"abc\x80def", b"caf\xc3\xa9"] {
+        let mut stream = server.anonymous().tls_stream().await.expect("TLS");
+        let head = format!(
+            "GET {SECRETS} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\nAuthorization: Bearer ",
+            server.port()
+        );
+        stream
+            .write_all(&[head.as_bytes(), bytes, b"\r\n\r\n"].concat())
+            .await
+            .expect("written");
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        let answer = String::from_utf8_lossy(&answer);
+        assert!(
+            answer.starts_with("HTTP/1.1 401 ") || answer.starts_with("HTTP/1.1 400 "),
+            "{bytes:?}: {answer}"
+        );
+    }
+}
+
 /// The answer to a websocket handshake with these subprotocols: everything up to the empty line.
 async fn handshake(client: &Client, server: &Server, protocols: &[&str]) -> String {
     let mut stream = client.tls_stream().await.expect("TLS");
