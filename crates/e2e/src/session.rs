@@ -57,7 +57,8 @@ impl Session {
         self.succeeded(ran)
     }
 
-    fn succeeded(&mut self, ran: Ran) -> String {
+    /// Expects that a command has succeeded; standard output.
+    pub fn succeeded(&mut self, ran: Ran) -> String {
         self.check.that(ran.code == 0, || {
             format!(
                 "{}: exit {}\n    {}{}",
