@@ -298,3 +298,28 @@ async fn a_watch_ends_with_its_token() {
     check.equal("nor does the token", robot.get(PATH).await.status, 401);
     check.finish();
 }
+
+/// That a legacy token's use is noted on its Secret is no reason to end the watch that used it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_watch_of_a_day() {
+    let server = Server::start();
+    let admin = server.client();
+    create(&admin, ACCOUNTS, &json!({"metadata": {"name": "robot"}})).await;
+    let mut bound = binding("sa", "ClusterRole/edit", "x");
+    bound["subjects"] = json!([{"kind": "ServiceAccount", "name": "robot"}]);
+    create(&admin, &namespaced("rolebindings", "default"), &bound).await;
+    let secret = json!({"metadata": {"name": "legacy", "annotations": {"kubernetes.io/service-account.name": "robot"}}, "type": "kubernetes.io/service-account-token"});
+    create(&admin, PATH, &secret).await;
+    let start = Instant::now();
+    let token = loop {
+        let got = admin.get(&format!("{PATH}/legacy")).await.expect(200);
+        if let Some(token) = got["data"]["token"].as_str() {
+            break base64::Engine::decode(&base64::engine::general_purpose::STANDARD, token).expect("base64");
+        }
+        assert!(start.elapsed() < Duration::from_secs(5), "no token is filled in");
+    };
+    let robot = server.bearer(&String::from_utf8(token).expect("text"));
+    let watch = open(&robot, "&fieldSelector=metadata.name=none").await;
+    let (ended, last) = end_of(watch, Duration::from_millis(2500)).await;
+    assert_eq!(ended, None, "the watch ended with {last}");
+}
