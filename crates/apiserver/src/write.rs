@@ -187,7 +187,7 @@ enum Shown {
     /// What was committed, as a GET would show it.
     Committed(Stored),
     /// Nothing was committed, or the object is gone.
-    Object(Object),
+    Object(Box<Object>),
 }
 
 /// Reads the stored object, lets `desire` say what is wanted of it, plans the change and commits it on the condition
@@ -248,7 +248,7 @@ pub(crate) async fn replace(
         }
         if writer.dry_run || change.outcome == Outcome::Unchanged {
             return Ok(Written {
-                shown: Shown::Object(change.object),
+                shown: Shown::Object(Box::new(change.object)),
                 warnings: change.warnings,
                 code: StatusCode::OK,
             });
@@ -275,7 +275,10 @@ async fn commit_change(
     } = change;
     // The write that removes the last finalizer answers with the version before (api-conventions §9).
     let (transaction, shown) = match outcome {
-        Outcome::Remove => (Transaction::remove(key.clone(), modified), Shown::Object(object)),
+        Outcome::Remove => (
+            Transaction::remove(key.clone(), modified),
+            Shown::Object(Box::new(object)),
+        ),
         Outcome::Write | Outcome::Unchanged => {
             let bytes = to_stored_bytes(target.resource, object)?;
             let transaction = Transaction::replace(key.clone(), seal(server, key, &bytes)?, modified);
@@ -388,7 +391,7 @@ async fn commit_new(
         return Ok(if existing.is_some() {
             NewCommitted::Taken
         } else {
-            NewCommitted::Applied(Shown::Object(object))
+            NewCommitted::Applied(Shown::Object(Box::new(object)))
         });
     }
     let bytes = to_stored_bytes(target.resource, object)?;

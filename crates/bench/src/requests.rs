@@ -17,6 +17,14 @@ pub fn get(path: &str, accept: &str) -> Vec<u8> {
     format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n").into_bytes()
 }
 
+/// The same with a bearer token.
+pub fn get_with_token(path: &str, accept: &str, token: &str) -> Vec<u8> {
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\nAuthorization: Bearer {token}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
 /// An HTTP/1.1 request with a JSON body.
 pub fn with_body(method: &str, path: &str, content_type: &str, body: &str) -> Vec<u8> {
     let length = body.len();

@@ -1,5 +1,6 @@
 //! What is measured, one file for each.
 
+mod access;
 mod create;
 mod get;
 mod list;
@@ -64,6 +65,11 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "create",
         about: "durable creates with 1, 16, 64 and 256 writers",
         begin: |setting| Box::pin(create::measure(setting)),
+    },
+    Scenario {
+        name: "access",
+        about: "what a service-account token and the audit log cost",
+        begin: |setting| Box::pin(access::measure(setting)),
     },
     Scenario {
         name: "list",

@@ -45,6 +45,7 @@ pub struct Data {
     directory: TempDir,
     port: u16,
     server: PathBuf,
+    arguments: Vec<String>,
 }
 
 impl Data {
@@ -59,7 +60,15 @@ impl Data {
             directory,
             port,
             server: setting.server.clone(),
+            arguments: Vec::new(),
         })
+    }
+
+    /// Gives servers on it further arguments.
+    #[must_use]
+    pub fn with_arguments(mut self, arguments: &[&str]) -> Self {
+        self.arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
+        self
     }
 
     /// Starts a server on it and waits until it is ready.
@@ -74,6 +83,7 @@ impl Data {
             .arg("--data-dir")
             .arg(self.directory.path().join("data"))
             .args(["--secure-port", &self.port.to_string()])
+            .args(&self.arguments)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log);
@@ -119,6 +129,13 @@ impl Server {
     /// A server on an empty data directory, ready, with an empty namespace `bench`.
     pub async fn fresh(setting: &Setting) -> Result<Self> {
         let server = Data::new(setting)?.start().await?;
+        server.create_namespace("bench").await?;
+        Ok(server)
+    }
+
+    /// The same with further arguments.
+    pub async fn fresh_with(setting: &Setting, arguments: &[&str]) -> Result<Self> {
+        let server = Data::new(setting)?.with_arguments(arguments).start().await?;
         server.create_namespace("bench").await?;
         Ok(server)
     }

@@ -18,6 +18,7 @@ pub struct Access {
     pub address: String,
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
+    bare: Arc<ClientConfig>,
 }
 
 /// Which protocol is spoken on a connection.
@@ -54,11 +55,26 @@ impl Access {
             config.alpn_protocols = vec![protocol.to_vec()];
             Ok(Arc::new(config))
         };
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let bare = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots.clone())
+            .with_no_client_auth();
         Ok(Self {
             address,
+            bare: Arc::new(bare),
             http1: config(b"http/1.1")?,
             http2: config(b"h2")?,
         })
+    }
+
+    /// The same server over HTTP/1.1, without a client certificate.
+    pub fn without_certificate(&self) -> Self {
+        Self {
+            http1: Arc::clone(&self.bare),
+            http2: Arc::clone(&self.bare),
+            ..self.clone()
+        }
     }
 
     /// Opens a connection.

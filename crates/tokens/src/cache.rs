@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use jiff::{SignedDuration, Timestamp};
 
 /// Successful checks of tokens are believed this long (auth.md §2).
@@ -16,20 +16,24 @@ pub const SUCCESS_TTL: SignedDuration = SignedDuration::from_secs(10);
 /// Locks are spread over this many parts, so that requests on different processors rarely meet.
 const PARTS: usize = 16;
 
-/// Remembers a value for each token, under an HMAC of the token: neither the token nor anything it could be guessed
+/// Remembers a value for each token, under a keyed hash of the token: neither the token nor anything it could be guessed
 /// from stays in memory. Bounded: the oldest entries go first.
+///
+/// The hash is AES-256-GMAC under a key made for this cache, with one nonce for all. What that gives up, unforgeability
+/// towards somebody who sees the tags, is not needed: no tag ever leaves this table. What stays is that two tokens of at
+/// most 64 KiB collide with a probability below 2⁻¹¹⁵ for whoever does not know the key, at a tenth of HMAC's cost.
 ///
 /// Two uses: `TokenCache<Arc<BoundClaims>>` with a long life remembers that a signature holds (times, audiences and the
 /// store are still asked each time); `TokenCache<Arc<Identity>>` with [`SUCCESS_TTL`] remembers an outside issuer's
 /// verdict. Failures are never remembered. Make a new one when the keys or issuers change.
 pub struct TokenCache<V> {
-    key: hmac::Key,
+    key: LessSafeKey,
     life: SignedDuration,
     part_capacity: usize,
     parts: [Mutex<Part<V>>; PARTS],
 }
 
-type Digest = [u8; 32];
+type Digest = [u8; 16];
 
 struct Part<V> {
     entries: HashMap<Digest, (Timestamp, V)>,
@@ -53,7 +57,7 @@ impl<V: Clone> TokenCache<V> {
             })
         };
         TokenCache {
-            key: hmac::Key::new(hmac::HMAC_SHA256, key),
+            key: LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("a key of 32 bytes")),
             life,
             part_capacity: capacity.div_ceil(PARTS).max(1),
             parts: std::array::from_fn(|_| part()),
@@ -106,8 +110,13 @@ impl<V: Clone> TokenCache<V> {
     }
 
     fn digest(&self, token: &str) -> Digest {
-        let mut digest = [0; 32];
-        digest.copy_from_slice(hmac::sign(&self.key, token.as_bytes()).as_ref());
+        let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
+        let tag = self
+            .key
+            .seal_in_place_separate_tag(nonce, Aad::from(token.as_bytes()), &mut [])
+            .expect("a token is shorter than what GCM can take");
+        let mut digest = [0; 16];
+        digest.copy_from_slice(tag.as_ref());
         digest
     }
 
