@@ -1,6 +1,7 @@
 //! May they? The policy that is stored, in memory and up to date, asked for every request; and asked again for a
 //! watch whenever the policy changes.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use strongroom_access::{Attributes, Decision, Identity, decide, forbidden_messag
 use strongroom_objects::{Object, Status};
 use strongroom_resources::options::Query;
 use strongroom_resources::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES, Resource, find};
+use strongroom_storage::Revision;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -24,10 +26,15 @@ use crate::server::ApiServer;
 pub(crate) struct Authorization {
     rules: RwLock<Rules>,
     changes: watch::Sender<u64>,
+    /// Up to which revision each resource of the policy has been applied; empty before the policy is read.
+    applied: watch::Sender<BTreeMap<&'static str, Revision>>,
 }
 
 /// How often the token behind a long answer is looked at.
 const TOKEN_LOOK: Duration = Duration::from_secs(1);
+
+/// How long the answer to a change of the policy waits for it to be applied; it takes microseconds.
+const SETTLING: Duration = Duration::from_secs(2);
 
 /// All that decides.
 #[derive(Default)]
@@ -48,6 +55,7 @@ impl Default for Authorization {
         Self {
             rules: RwLock::default(),
             changes: watch::Sender::new(0),
+            applied: watch::Sender::default(),
         }
     }
 }
@@ -63,6 +71,36 @@ impl Authorization {
         self.rules().decide(attributes)
     }
 
+    /// Returns once a committed change of the policy decides requests: who has been told that a right is given or
+    /// taken must be able to rely on it.
+    pub async fn settle(&self, resource: &Resource, revision: Revision) {
+        if resource.group != "rbac.authorization.k8s.io" {
+            return;
+        }
+        let mut applied = self.applied.subscribe();
+        let is_applied = |applied: &BTreeMap<&'static str, Revision>| {
+            applied
+                .get(resource.plural)
+                .is_none_or(|through| *through >= revision)
+        };
+        if tokio::time::timeout(SETTLING, applied.wait_for(is_applied))
+            .await
+            .is_err()
+        {
+            tracing::error!(?resource, revision, "a change of the policy is not applied yet");
+        }
+    }
+
+    fn tell(&self, resource: &'static Resource, news: News, apply: fn(&mut Rules, &Resource, News)) {
+        if let News::Through(revision) = news {
+            self.applied.send_modify(|applied| {
+                applied.insert(resource.plural, revision);
+            });
+            return;
+        }
+        self.change(|rules| apply(rules, resource, news));
+    }
+
     fn change(&self, change: impl FnOnce(&mut Rules)) {
         change(&mut self.rules.write().unwrap_or_else(PoisonError::into_inner));
         self.changes.send_modify(|count| *count += 1);
@@ -74,28 +112,18 @@ impl Authorization {
 /// # Errors
 /// When the store cannot be read.
 pub(crate) async fn keep_up_to_date(server: &ApiServer) -> Result<(), Box<Status>> {
-    for resource in [&ROLES, &CLUSTER_ROLES] {
+    type Applied = fn(&mut Rules, &Resource, News);
+    let mut sources: Vec<(&'static Resource, Applied)> = vec![
+        (&ROLES, apply_role),
+        (&CLUSTER_ROLES, apply_role),
+        (&ROLE_BINDINGS, apply_binding),
+        (&CLUSTER_ROLE_BINDINGS, apply_binding),
+    ];
+    sources.extend(find("", "v1", "pods").map(|pods| (pods, apply_pod as Applied)));
+    for (resource, applied) in sources {
         let told = server.clone();
-        let apply = Box::new(move |news| {
-            told.0
-                .authorization
-                .change(|rules| apply_role(rules, resource, news))
-        });
+        let apply = Box::new(move |news| told.0.authorization.tell(resource, news, applied));
         tokio::spawn(follow(server, resource, apply).await?);
-    }
-    for resource in [&ROLE_BINDINGS, &CLUSTER_ROLE_BINDINGS] {
-        let told = server.clone();
-        let apply = Box::new(move |news| {
-            told.0
-                .authorization
-                .change(|rules| apply_binding(rules, resource, news))
-        });
-        tokio::spawn(follow(server, resource, apply).await?);
-    }
-    if let Some(pods) = find("", "v1", "pods") {
-        let told = server.clone();
-        let apply = Box::new(move |news| told.0.authorization.change(|rules| apply_pod(rules, news)));
-        tokio::spawn(follow(server, pods, apply).await?);
     }
     Ok(())
 }
@@ -119,6 +147,7 @@ fn apply_role(rules: &mut Rules, resource: &Resource, news: News) {
                 rules.policy.remove_role(&namespace, &name);
             }
         }
+        News::Through(_) => {}
     }
 }
 
@@ -141,14 +170,16 @@ fn apply_binding(rules: &mut Rules, resource: &Resource, news: News) {
                 rules.policy.remove_binding(&namespace, &name);
             }
         }
+        News::Through(_) => {}
     }
 }
 
-fn apply_pod(rules: &mut Rules, news: News) {
+fn apply_pod(rules: &mut Rules, _pods: &Resource, news: News) {
     match news {
         News::Is(pod) => rules.nodes.put_pod(&pod),
         News::Gone { namespace, name } => rules.nodes.remove_pod(&namespace, &name),
         News::Again => rules.nodes = NodeGraph::default(),
+        News::Through(_) => {}
     }
 }
 

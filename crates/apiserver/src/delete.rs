@@ -91,6 +91,7 @@ async fn delete_object(
             .await
             .map_err(|error| store_error(&error))?;
         if let Committed::Applied { revision } = committed {
+            server.0.authorization.settle(target.resource, revision).await;
             if !removed {
                 object.metadata.resource_version = revision.to_string();
             }

@@ -1,5 +1,6 @@
 //! What the server itself must always know of some resources: all objects now, then every change, straight from the
-//! store. A change is applied a moment after its commit, before its writer has had time to ask again.
+//! store. A change is applied a moment after its commit; whoever must not be faster than that waits for
+//! [`News::Through`].
 
 use std::future::Future;
 
@@ -28,6 +29,8 @@ pub(crate) enum News {
     },
     /// Forget everything: it is told again.
     Again,
+    /// Everything up to here has been told.
+    Through(Revision),
 }
 
 /// Who wants to hear of it.
@@ -98,6 +101,7 @@ impl Following {
             range.at = Some(page.revision);
             range.start = page.next_start();
             if range.start.is_none() {
+                (self.apply)(News::Through(page.revision));
                 return Ok(page.revision);
             }
         }
@@ -117,11 +121,14 @@ impl Following {
                 Ok(events) => events,
                 Err(error) => return error,
             };
-            for event in events {
+            for event in &events {
                 match &event.change {
                     Change::Put(record) => self.tell(record),
                     Change::Delete => self.tell_gone(&event.key),
                 }
+            }
+            if let Some(last) = events.last() {
+                (self.apply)(News::Through(last.revision));
             }
         }
     }

@@ -98,7 +98,8 @@ impl RequestInfo {
             ("delete", false) => "deletecollection",
             (verb, _) => verb,
         };
-        if !self.names_object && matches!(self.verb, "list" | "watch" | "deletecollection") {
+        // What deletes a collection carries no name, whatever it selects (auth §5.2).
+        if !self.names_object && matches!(self.verb, "list" | "watch") {
             self.read_selected_name(query);
         }
     }

@@ -62,6 +62,12 @@ pub fn status(status: &Status, accept: Option<&str>, pretty: bool) -> Response<B
     };
     let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = answer(code, content_type(format), body);
+    if code == StatusCode::FORBIDDEN {
+        response.headers_mut().insert(
+            HeaderName::from_static("x-content-type-options"),
+            HeaderValue::from_static("nosniff"),
+        );
+    }
     if let Some(seconds) = status.retry_after() {
         response
             .headers_mut()

@@ -46,6 +46,8 @@ pub(crate) struct Trail {
     source: Option<IpAddr>,
     info: Arc<RequestInfo>,
     verb: String,
+    /// The name in the body of a create, which the URL does not have.
+    created: String,
     caller: Option<Arc<Identity>>,
     acting: Option<Arc<Identity>>,
     annotations: Vec<(&'static str, String)>,
@@ -85,11 +87,12 @@ impl Trail {
         Self {
             received: Timestamp::now(),
             id,
-            uri: uri.to_owned(),
+            uri: without_unknown_values(uri),
             agent: text(USER_AGENT).unwrap_or_default().to_owned(),
             source,
             info: Arc::clone(info),
             verb: verb.to_owned(),
+            created: String::new(),
             caller: None,
             acting: None,
             annotations: Vec::new(),
@@ -119,6 +122,11 @@ impl Trail {
         let decision = if allowed { "allow" } else { "forbid" };
         self.annotations.push((DECISION, decision.to_owned()));
         self.annotations.push((REASON, reason.to_owned()));
+    }
+
+    /// Which object is created.
+    pub fn creates(&mut self, name: &str) {
+        name.clone_into(&mut self.created);
     }
 
     /// A further fact.
@@ -257,7 +265,11 @@ impl Trail {
             object_reference: info.is_resource.then(|| ObjectReference {
                 resource: &info.resource,
                 namespace: &info.namespace,
-                name: &info.name,
+                name: if info.name.is_empty() {
+                    &self.created
+                } else {
+                    &info.name
+                },
                 api_group: &info.group,
                 api_version: &info.version,
                 subresource: &info.subresource,
@@ -280,6 +292,55 @@ impl Trail {
         }
         Ok(())
     }
+}
+
+/// Parameters of requests whose values may be recorded. Clients put tokens and passwords into others.
+const RECORDED_PARAMETERS: [&str; 25] = [
+    "allowWatchBookmarks",
+    "container",
+    "continue",
+    "dryRun",
+    "exclude",
+    "fieldManager",
+    "fieldSelector",
+    "fieldValidation",
+    "follow",
+    "force",
+    "gracePeriodSeconds",
+    "includeObject",
+    "labelSelector",
+    "limit",
+    "orphanDependents",
+    "pretty",
+    "propagationPolicy",
+    "resourceVersion",
+    "resourceVersionMatch",
+    "sendInitialEvents",
+    "stdin",
+    "timeout",
+    "timeoutSeconds",
+    "verbose",
+    "watch",
+];
+
+/// A path and query in which values of parameters that Kubernetes does not have are left out.
+fn without_unknown_values(uri: &str) -> String {
+    let Some((path, query)) = uri.split_once('?') else {
+        return uri.to_owned();
+    };
+    let mut recorded = String::with_capacity(uri.len());
+    recorded.push_str(path);
+    for (index, pair) in query.split('&').enumerate() {
+        recorded.push(if index == 0 { '?' } else { '&' });
+        match pair.split_once('=') {
+            Some((name, _)) if !RECORDED_PARAMETERS.contains(&name) => {
+                recorded.push_str(name);
+                recorded.push_str("=(not recorded)");
+            }
+            _ => recorded.push_str(pair),
+        }
+    }
+    recorded
 }
 
 /// Tells the log that an answer has ended, when it is dropped.

@@ -47,6 +47,7 @@ where
     let mut decoded = decode(target.resource, &body, format, options.field_validation)?;
     drop(body);
     agree_with_url(&mut decoded.object, &target.namespace, None)?;
+    request.trail.creates(&decoded.object.metadata.name);
     let new = New {
         object: decoded.object,
         tracking: Tracking::Update,
@@ -295,6 +296,7 @@ async fn commit_change(
     let Committed::Applied { revision } = committed else {
         return Ok(None);
     };
+    server.0.authorization.settle(target.resource, revision).await;
     let shown = match shown {
         Shown::Committed(stored) => Shown::Committed(stored.at(revision)),
         removed => removed,
@@ -406,6 +408,7 @@ async fn commit_new(
         .map_err(|error| store_error(&error))?;
     Ok(match committed {
         Committed::Applied { revision } => {
+            server.0.authorization.settle(target.resource, revision).await;
             NewCommitted::Applied(Shown::Committed(Stored::new(bytes, revision)))
         }
         Committed::ConditionFailed { key: failed } if failed == *key => NewCommitted::Taken,

@@ -8,6 +8,7 @@ mod config;
 mod files;
 mod keeper;
 mod queue;
+mod reserve;
 mod shared;
 mod writer;
 

@@ -62,6 +62,10 @@ impl Selection {
 }
 
 /// The name that `metadata.name=<name>` asks for: what a list is authorised for (api-conventions §1).
+///
+/// Nothing when the selector speaks of more than one name.
 pub fn only_name(fields: &FieldSelector) -> Option<&str> {
-    fields.requires("metadata.name")
+    let name = fields.requires("metadata.name")?;
+    let mut terms = fields.terms().iter().filter(|term| term.path == "metadata.name");
+    terms.all(|term| term.value == name).then_some(name)
 }

@@ -22,8 +22,12 @@ pub fn token(headers: &HeaderMap) -> Bearer {
         token: None,
         warnings: Vec::new(),
     };
-    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let header = header.unwrap_or_default().trim();
+    // A token of strange bytes is a bad token, not none.
+    let header = headers
+        .get(AUTHORIZATION)
+        .map_or(&[][..], |value| value.as_bytes());
+    let header = String::from_utf8_lossy(header);
+    let header = header.trim();
     if let Some((scheme, token)) = header.split_once(' ')
         && scheme.eq_ignore_ascii_case("bearer")
     {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
 use strongroom_access::Identity;
 use strongroom_objects::{Object, Value};
 use strongroom_tokens::bootstrap::{self, BootstrapToken, TokenSecret};
@@ -45,7 +46,11 @@ pub(crate) struct Known {
 #[derive(Debug)]
 enum Proven {
     Bound(Arc<BoundClaims>),
-    Legacy(LegacyClaims),
+    Legacy {
+        claims: LegacyClaims,
+        /// SHA-256 of the token, to know it again in its Secret.
+        digest: [u8; 32],
+    },
     /// Somebody else's, believed until a moment without asking again.
     Outside {
         identity: Arc<Identity>,
@@ -158,7 +163,8 @@ fn prove_service_account(server: &ApiServer, token: &str) -> Result<Option<Prove
     let settings = &server.0.authentication.service_accounts;
     let legacy = verify_legacy(token, &settings.keys).map_err(|error| error.to_string())?;
     if let Some(claims) = legacy {
-        return Ok(Some(Proven::Legacy(claims)));
+        let digest = Sha256::digest(token).into();
+        return Ok(Some(Proven::Legacy { claims, digest }));
     }
     let bound = prove(token, &settings.keys, &settings.issuers).map_err(|error| error.to_string())?;
     Ok(bound.map(|claims| Proven::Bound(claims.into())))
@@ -168,12 +174,11 @@ impl Known {
     fn is_fresh(&self, now: Timestamp) -> bool {
         match &self.proven {
             Proven::Outside { until, .. } => now < *until,
-            Proven::Bound(_) | Proven::Legacy(_) => true,
+            Proven::Bound(_) | Proven::Legacy { .. } => true,
         }
     }
 
-    /// Whether the token is as good as when it was last looked at. Errs on the side of no: a legacy token whose Secret
-    /// was written to would have to be shown again.
+    /// Whether the token is as good as when it was last looked at.
     pub async fn is_still_good(&self, server: &ApiServer) -> bool {
         let now = Timestamp::now();
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -182,7 +187,8 @@ impl Known {
             None => false,
         };
         match &self.proven {
-            Proven::Legacy(_) => unchanged,
+            Proven::Legacy { .. } if unchanged => true,
+            Proven::Legacy { claims, digest } => stored_legacy_is_good(server, claims, digest, now).await,
             // Its issuer's word holds until it expires; nothing here can take it back.
             Proven::Outside { .. } => true,
             Proven::Bound(claims) if check_claims(Arc::clone(claims), now, &claims.audiences).is_err() => {
@@ -216,7 +222,7 @@ impl Known {
         let mut looked = Looked::default();
         let (mut caller, lasts) = match &self.proven {
             Proven::Bound(claims) => bound_caller(server, claims, &mut looked, now).await?,
-            Proven::Legacy(claims) => legacy_caller(server, token, claims, &mut looked, now).await?,
+            Proven::Legacy { claims, .. } => legacy_caller(server, token, claims, &mut looked, now).await?,
             Proven::Outside { identity, .. } => (Caller::known(Arc::clone(identity)), true),
         };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Last {
@@ -238,7 +244,7 @@ impl Known {
                 .map(|verified| verified.audiences().to_vec())
                 .map_err(|error| vec![error.to_string()]),
             // Legacy tokens are for the API server and nobody else.
-            Proven::Legacy(_) | Proven::Outside { .. } => {
+            Proven::Legacy { .. } | Proven::Outside { .. } => {
                 let own = &server.0.authentication.service_accounts.tokens.api_audiences;
                 Ok(wanted
                     .iter()
@@ -356,6 +362,27 @@ async fn legacy_caller(
     }
     // From the next day on the label is due again.
     Ok((caller, false))
+}
+
+/// Whether the Secret still holds the token with this digest, and the token is good.
+async fn stored_legacy_is_good(
+    server: &ApiServer,
+    claims: &LegacyClaims,
+    digest: &[u8; 32],
+    now: Timestamp,
+) -> bool {
+    let mut looked = Looked::default();
+    let secret = looked
+        .at(server, "secrets", &claims.namespace, &claims.secret)
+        .await;
+    let Ok(Some(secret)) = secret else { return false };
+    let stored = data(&secret, "token").and_then(|token| String::from_utf8(token).ok());
+    let Some(stored) = stored.filter(|stored| Sha256::digest(stored).as_slice() == digest) else {
+        return false;
+    };
+    legacy_caller(server, &stored, claims, &mut looked, now)
+        .await
+        .is_ok()
 }
 
 async fn check_bootstrap(

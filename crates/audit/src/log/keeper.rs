@@ -52,6 +52,7 @@ impl<'a> Keeper<'a> {
             let wake = self.shared.wait_for_work(self.pause());
             if !self.shared.healthy() {
                 self.shared.recover();
+                self.shared.make_room();
             }
             let due = match self.shared.config.fsync {
                 Fsync::Always => true,

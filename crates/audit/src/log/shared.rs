@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +33,8 @@ pub(super) struct Shared {
     /// And for those who wait without.
     done_async: Notify,
     failed: AtomicBool,
+    /// There is no room for the records of requests under way, should more begin.
+    short: AtomicBool,
     /// The next sync fails.
     #[cfg(test)]
     pub disk_broken: AtomicBool,
@@ -100,6 +102,7 @@ impl Shared {
             done: Condvar::new(),
             done_async: Notify::new(),
             failed: AtomicBool::new(false),
+            short: AtomicBool::new(false),
             #[cfg(test)]
             disk_broken: AtomicBool::new(false),
         }
@@ -120,12 +123,22 @@ impl Shared {
     }
 
     pub(super) fn healthy(&self) -> bool {
-        !self.failed.load(Acquire)
+        !self.failed.load(Acquire) && !self.short.load(Acquire)
+    }
+
+    /// Takes new records again once there is room for them.
+    pub(super) fn make_room(&self) {
+        if self.short.load(Acquire) {
+            let mut writer = lock(&self.writer);
+            writer.make_room();
+            self.short.store(!writer.has_room(), Release);
+        }
     }
 
     pub(super) fn refusal(&self) -> AuditError {
         let failure = lock(&self.writer).failure().cloned();
-        let reason = failure.map_or_else(String::new, |failure| failure.reason().to_owned());
+        let full = || "there is no room left on its disk".to_owned();
+        let reason = failure.map_or_else(full, |failure| failure.reason().to_owned());
         AuditError::Failed { reason }
     }
 
@@ -137,6 +150,10 @@ impl Shared {
         let sequence = writer.end().sequence;
         match outcome {
             Ok((bytes, rotated)) => {
+                if !writer.has_room() && !self.short.swap(true, AcqRel) {
+                    tracing::error!(path = %self.config.path.display(), "the audit log's disk is full: requests are refused");
+                    self.wake.notify_one();
+                }
                 drop(writer);
                 self.counters.recorded.fetch_add(1, Relaxed);
                 self.counters.bytes.fetch_add(bytes.len() as u64, Relaxed);
@@ -196,7 +213,7 @@ impl Shared {
     }
 
     pub(super) fn wait_flushed(&self) -> Result<(), AuditError> {
-        if !self.healthy() {
+        if self.failed.load(Acquire) {
             return Err(self.refusal());
         }
         let sequence = lock(&self.writer).end().sequence;

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 
 use super::config::{LogConfig, OpenError};
 use super::files;
+use super::reserve::Reserve;
 use crate::chain::{self, OpenLine, Position};
 use crate::lines::Backwards;
 
@@ -32,6 +33,7 @@ pub(super) struct Writer {
     /// A file was made or renamed since the last sync.
     directory_changed: bool,
     no_rotation_before: Option<Instant>,
+    reserve: Reserve,
 }
 
 /// Why the writer takes no lines.
@@ -117,7 +119,9 @@ impl Writer {
             retired: Vec::new(),
             directory_changed: true,
             no_rotation_before: None,
+            reserve: Reserve::default(),
         };
+        writer.reserve = Reserve::choose(&writer.file, writer.length);
         if found.damaged {
             let aside = writer.set_aside().map_err(failed("setting aside the damaged"))?;
             notes.push(format!(
@@ -156,7 +160,18 @@ impl Writer {
         }
         self.length += bytes.len() as u64;
         self.end = end;
+        self.reserve.keep_ahead(&self.file, self.length);
         Ok((bytes, rotated))
+    }
+
+    /// Whether there is room for the records of requests that are under way, should the disk be full now.
+    pub(super) fn has_room(&self) -> bool {
+        !self.reserve.is_short
+    }
+
+    /// Tries to have that room again.
+    pub(super) fn make_room(&mut self) {
+        self.reserve.fill(&self.file, self.length);
     }
 
     /// Begins the next file. If that cannot be, the current one grows on: a record in a large file is better than none.
@@ -192,8 +207,11 @@ impl Writer {
                 let _ = fs::rename(&aside, &self.path);
             }
         })?;
+        // What was reserved for it is free again.
+        let _ = self.file.set_len(self.length);
         self.file = Arc::new(fresh);
         self.length = 0;
+        self.reserve.fill(&self.file, 0);
         self.directory_changed = true;
         Ok(aside)
     }
@@ -278,8 +296,17 @@ impl Writer {
         };
         if intact {
             self.file = Arc::new(file);
+            self.reserve.fill(&self.file, self.length);
         }
         Ok(intact)
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if self.failure.is_none() {
+            let _ = self.file.set_len(self.length);
+        }
     }
 }
 
