@@ -27,8 +27,8 @@ pub struct AuditSettings {
     #[arg(long, value_name = "DAYS", default_value_t = 0)]
     pub audit_log_maxage: u32,
 
-    /// Older files kept; 0 keeps all
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    /// Older files kept; 0 keeps all, and a full disk stops the server
+    #[arg(long, value_name = "N", default_value_t = 50)]
     pub audit_log_maxbackup: u32,
 
     /// With `blocking` a record is in the file before its answer leaves, and what cannot be recorded is refused;
