@@ -9,6 +9,7 @@ mod data_dir;
 mod duration;
 mod kubeconfig_file;
 mod logging;
+mod misread;
 mod output;
 mod panic_hook;
 mod pki;

@@ -14,7 +14,9 @@ mod wire;
 
 pub use decode::decode;
 pub use encode::encode;
-pub use envelope::{Envelope, MAGIC, only_fields, only_metadata, open_envelope, set_resource_version, write_envelope};
+pub use envelope::{
+    Envelope, MAGIC, only_fields, only_metadata, open_envelope, set_resource_version, write_envelope,
+};
 pub use transcode::transcode_json;
 
 /// Why bytes are not a message. Never holds a value.

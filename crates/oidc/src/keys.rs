@@ -20,6 +20,16 @@ const FIRST_KEYS_PAUSE: Duration = Duration::from_secs(10);
 /// How often tokens that name an unknown key may make the keys be fetched again.
 pub const UNKNOWN_KEY_PAUSE: Duration = Duration::from_secs(5);
 
+/// Why an issuer's tokens cannot be verified.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there are no keys of issuer {issuer}: {problem}")]
+pub struct NoKeys {
+    /// Its URL.
+    pub issuer: String,
+    /// What happened when they were fetched.
+    pub problem: String,
+}
+
 /// One outside issuer with its keys.
 pub struct IssuerKeys {
     issuer: Issuer,
@@ -123,8 +133,8 @@ impl IssuerKeys {
     /// keys is no reason not to be ready.
     ///
     /// # Errors
-    /// A sentence that names the issuer.
-    pub fn readiness(&self) -> Result<(), String> {
+    /// When there are none.
+    pub fn readiness(&self) -> Result<(), NoKeys> {
         let state = self.state.load();
         if !state.keys.is_empty() {
             return Ok(());
@@ -133,10 +143,10 @@ impl IssuerKeys {
             .problem
             .as_deref()
             .unwrap_or("they have not been fetched yet");
-        Err(format!(
-            "there are no keys of issuer {}: {problem}",
-            self.issuer.url()
-        ))
+        Err(NoKeys {
+            issuer: self.issuer.url().to_owned(),
+            problem: problem.to_owned(),
+        })
     }
 
     /// Why the last attempt to fetch failed, even if older keys still serve.

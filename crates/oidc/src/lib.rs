@@ -8,4 +8,4 @@ mod keys;
 mod tests;
 
 pub use fetch::FetchError;
-pub use keys::{IssuerKeys, REFRESH_PERIOD, UNKNOWN_KEY_PAUSE};
+pub use keys::{IssuerKeys, NoKeys, REFRESH_PERIOD, UNKNOWN_KEY_PAUSE};

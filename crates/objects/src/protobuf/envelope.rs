@@ -2,8 +2,8 @@
 //! stored message that is not known before it is stored.
 
 use super::DecodeError;
-use crate::Type;
 use super::wire::{LENGTH, Reader, write_bytes, write_message, write_tag, write_varint};
+use crate::Type;
 
 /// What every enveloped message begins with.
 pub const MAGIC: [u8; 4] = *b"k8s\0";

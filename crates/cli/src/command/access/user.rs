@@ -2,16 +2,18 @@
 
 use strongroom_access::{Identity, group, user};
 
+use crate::misread::Misread;
+
 const SERVICE_ACCOUNT: &str = "system:serviceaccount:";
 const SERVICE_ACCOUNTS: &str = "system:serviceaccounts";
 const NODE: &str = "system:node:";
 const NODES: &str = "system:nodes";
 
 /// The name in full: `sa:shop/web` stands for `system:serviceaccount:shop:web`.
-pub fn full_name(text: &str) -> Result<String, String> {
+pub fn full_name(text: &str) -> Result<String, Misread> {
     let Some(account) = text.strip_prefix("sa:") else {
         return if text.is_empty() {
-            Err("a user has a name".to_owned())
+            Err(Misread("a user has a name"))
         } else {
             Ok(text.to_owned())
         };
@@ -20,7 +22,7 @@ pub fn full_name(text: &str) -> Result<String, String> {
         Some((namespace, name)) if !namespace.is_empty() && !name.is_empty() && !name.contains('/') => {
             Ok(format!("{SERVICE_ACCOUNT}{namespace}:{name}"))
         }
-        _ => Err("a service account is written sa:NAMESPACE/NAME".to_owned()),
+        _ => Err(Misread("a service account is written sa:NAMESPACE/NAME")),
     }
 }
 

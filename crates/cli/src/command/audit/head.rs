@@ -11,6 +11,7 @@ use strongroom_audit::{Head, HeadSigner};
 
 use crate::command::access::connection;
 use crate::data_dir::DataDir;
+use crate::misread::Misread;
 
 const PATH: &str = "/.well-known/strongroom/audit-head";
 
@@ -27,16 +28,18 @@ pub enum Source {
 
 impl Source {
     /// Reads `-`, a URL, or else a path.
-    pub fn parse(text: &str) -> Result<Source, String> {
+    pub fn parse(text: &str) -> Result<Source, Misread> {
         if text == "-" {
             return Ok(Source::Input);
         }
         if !text.starts_with("https://") && !text.starts_with("http://") {
             return Ok(Source::File(text.into()));
         }
-        let uri: Uri = text.parse().map_err(|_| "expected a URL".to_owned())?;
+        let uri: Uri = text.parse().map_err(|_| Misread("expected a URL"))?;
         if uri.scheme_str() == Some("http") {
-            return Err("expected https://: nobody vouches for what comes over http".to_owned());
+            return Err(Misread(
+                "expected https://: nobody vouches for what comes over http",
+            ));
         }
         Ok(Source::Url(uri))
     }
@@ -104,12 +107,12 @@ fn fetch(uri: &Uri, kubeconfig: Option<&Path>, data_dir: Option<&Path>) -> anyho
 }
 
 /// Reads a public key: base64 of 32 bytes, or a file with that in it.
-pub fn public_key(text: &str) -> Result<Vec<u8>, String> {
+pub fn public_key(text: &str) -> Result<Vec<u8>, Misread> {
     let decoded = |text: &str| STANDARD.decode(text.trim()).ok().filter(|key| key.len() == 32);
     let in_file = || decoded(&std::fs::read_to_string(text).ok()?);
-    decoded(text)
-        .or_else(in_file)
-        .ok_or_else(|| "expected the base64 of an Ed25519 key (32 bytes), or a file that holds it".to_owned())
+    decoded(text).or_else(in_file).ok_or(Misread(
+        "expected the base64 of an Ed25519 key (32 bytes), or a file that holds it",
+    ))
 }
 
 /// The key of the server that keeps its state in a data directory; nothing if there is none.

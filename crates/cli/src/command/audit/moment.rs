@@ -5,9 +5,10 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::duration;
+use crate::misread::Misread;
 
 /// `2h` or `7d` ago, a moment in RFC 3339, or the beginning of a day in UTC.
-pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, Misread> {
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Ok(moment);
     }
@@ -17,10 +18,9 @@ pub fn parse(text: &str, now: Timestamp) -> Result<Timestamp, String> {
         return Ok(beginning.timestamp());
     }
     let ago = ago(text).and_then(|ago| now.checked_sub(ago).ok());
-    ago.ok_or_else(|| {
-        "expected a time ago such as 2h or 7d, a moment such as 2026-11-22T05:00:00Z, or a day such as 2026-11-22"
-            .to_owned()
-    })
+    ago.ok_or(Misread(
+        "expected a time ago such as 2h or 7d, a moment such as 2026-11-22T05:00:00Z, or a day such as 2026-11-22",
+    ))
 }
 
 fn ago(text: &str) -> Option<SignedDuration> {

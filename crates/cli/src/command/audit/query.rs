@@ -13,6 +13,7 @@ use strongroom_audit::query::{Filter, What};
 
 use super::{Form, Place, line, moment, print};
 use crate::command::access::user;
+use crate::misread::Misread;
 
 /// Output is gathered up to this, so that long answers are not written line by line.
 const GATHERED: usize = 64 * 1024;
@@ -57,7 +58,7 @@ pub struct Query {
     place: Place,
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+fn time(text: &str) -> Result<Timestamp, Misread> {
     moment::parse(text, Timestamp::now())
 }
 
