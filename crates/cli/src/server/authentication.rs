@@ -125,7 +125,6 @@ fn configured(settings: &AuthenticationSettings) -> anyhow::Result<Authenticatio
         required_claims: required_claims(settings)?,
         signing_algorithms: settings.oidc_signing_algs.clone(),
         certificate_authority,
-        ..OidcFlags::default()
     })?;
     Ok(AuthenticationConfiguration {
         issuers: vec![issuer],
