@@ -159,21 +159,84 @@ async fn an_issuer_without_a_url() {
     crate::who(&server.anonymous(), &token).await.expect(201);
 }
 
-/// A second server that believes the first one's tokens.
-#[test]
-fn a_relying_party() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let file = directory.path().join("config.yaml");
-    std::fs::write(&file, "this: is not one\n").expect("a file");
-    match Server::try_start(Options::with_arguments(&[
-        "--authentication-config",
-        &file.display().to_string(),
-    ])) {
-        // Not wired yet: then a broken file does not matter, and there is nothing to test.
-        Ok(_) => println!("skipped: --authentication-config is not read yet"),
-        Err(failure) => assert!(
-            failure.output.contains("line 1"),
-            "a broken file is named with its line: {failure}"
-        ),
+/// A configuration by which the server at `url` is believed for the audience `other`.
+fn configuration(url: &str, authority: &str) -> String {
+    let authority: String = authority.lines().map(|line| format!("      {line}\n")).collect();
+    format!(
+        r#"apiVersion: apiserver.config.k8s.io/v1
+kind: AuthenticationConfiguration
+jwt:
+- issuer:
+    url: {url}
+    audiences: [other]
+    certificateAuthority: |
+{authority}  claimMappings:
+    username: {{claim: sub, prefix: "outside:"}}
+    groups: {{expression: '["guests"]'}}
+"#
+    )
+}
+
+/// A second server that believes the first one's tokens: the one real issuer that is always at hand.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_relying_party() {
+    let mut issuer = Server::start();
+    let url = issuer.url();
+    let port = issuer.port();
+    let options = issuer.options();
+    options.port = port;
+    options.arguments = vec!["--service-account-issuer".to_owned(), url.clone()];
+    issuer.restart();
+    let admin = issuer.client();
+    let mut check = Check::new(admin.clone());
+    admin
+        .post(
+            "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
+            &json!({
+                "metadata": {"name": "discovery"},
+                "roleRef": {"kind": "ClusterRole", "name": "system:service-account-issuer-discovery"},
+                "subjects": [{"kind": "Group", "name": "system:unauthenticated"}],
+            }),
+        )
+        .await
+        .expect(201);
+    let for_others = token(&admin, "default", json!({"audiences": ["other"]})).await;
+    let for_itself = token(&admin, "default", json!({})).await;
+
+    let authority = std::fs::read_to_string(issuer.data().join("pki/ca.crt")).expect("the CA");
+    let file = issuer.scratch().join("authentication.yaml");
+    std::fs::write(&file, configuration(&url, &authority)).expect("a file");
+    let arguments = ["--authentication-config", &file.display().to_string()];
+    let relying = Server::start_with(Options::with_arguments(&arguments));
+    let whoami = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    let reply = relying.bearer(&for_others).post(whoami, &json!({})).await;
+    let user = &reply.expect(201)["status"]["userInfo"];
+    check.equal(
+        "user",
+        user["username"].clone(),
+        json!("outside:system:serviceaccount:default:default"),
+    );
+    check.equal(
+        "groups",
+        user["groups"].clone(),
+        json!(["guests", "system:authenticated"]),
+    );
+    let reply = relying.bearer(&for_itself).post(whoami, &json!({})).await;
+    check.equal("a token for somebody else", reply.status, 401);
+    let reply = relying
+        .bearer(&format!("{for_others}x"))
+        .post(whoami, &json!({}))
+        .await;
+    check.equal("a damaged token", reply.status, 401);
+
+    let broken = issuer.scratch().join("broken.yaml");
+    std::fs::write(&broken, "this: is not one\n").expect("a file");
+    let arguments = ["--authentication-config", &broken.display().to_string()];
+    match Server::try_start(Options::with_arguments(&arguments)) {
+        Ok(_) => panic!("a server started with a broken file"),
+        Err(failure) => {
+            check.that(failure.output.contains("line 1"), || failure.to_string());
+        }
     }
+    check.finish();
 }

@@ -233,6 +233,8 @@ async fn a_maximum() {
     ]));
     let admin = server.client();
     let mut check = Check::new(admin.clone());
+    // The account comes a moment after its namespace.
+    token(&admin, "default", json!({})).await;
     let reply = admin
         .post(
             &format!("{ACCOUNTS}/default/token"),
