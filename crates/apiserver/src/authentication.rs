@@ -16,7 +16,7 @@ use strongroom_tokens::TokenError;
 use strongroom_tokens::keys::{KeyError, SigningKey, VerifyingKeys};
 use strongroom_tokens::service_account::request::TokenSettings;
 use strongroom_tokens::static_file::StaticTokens;
-use strongroom_tokens::structured::VerifiedIssuer;
+use strongroom_tokens::structured::{Anonymous, VerifiedIssuer};
 
 use crate::pipeline::Peer;
 use crate::server::ApiServer;
@@ -28,7 +28,8 @@ pub(crate) use tokens::{Known, TokenCache, check as check_token, new_cache};
 /// How callers may prove who they are.
 #[derive(Debug)]
 pub struct Authentication {
-    /// Whether callers without credentials are taken.
+    /// Whether callers without credentials are taken, as `system:anonymous`; what they may do is for the authorizers
+    /// to say.
     pub anonymous: Anonymous,
     /// Service accounts and their tokens.
     pub service_accounts: ServiceAccounts,
@@ -49,7 +50,10 @@ impl Authentication {
         let issuer = "https://kubernetes.default.svc.cluster.local".to_owned();
         let keys = VerifyingKeys::default().with_signing_key(&signing_key)?;
         Ok(Self {
-            anonymous: Anonymous::Everywhere,
+            anonymous: Anonymous {
+                enabled: true,
+                paths: Vec::new(),
+            },
             service_accounts: ServiceAccounts {
                 signing_key,
                 keys,
@@ -77,17 +81,6 @@ pub trait TokenIssuer: Debug + Send + Sync {
     /// # Errors
     /// When it is this issuer's and no good.
     async fn authenticate(&self, token: &str, now: Timestamp) -> Result<Option<VerifiedIssuer>, TokenError>;
-}
-
-/// Whether callers without credentials are taken, as `system:anonymous`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Anonymous {
-    /// For every path; what they may do there is for the authorizers to say.
-    Everywhere,
-    /// For these paths alone.
-    Paths(Vec<String>),
-    /// Nowhere: 401.
-    Nowhere,
 }
 
 /// How service-account tokens are made and believed.
@@ -153,12 +146,7 @@ pub(crate) async fn authenticate(
     if matches!(peer.credential, Credential::Refused) {
         return Err(refused("the client certificate is not believed"));
     }
-    let anonymous = match &server.0.authentication.anonymous {
-        Anonymous::Everywhere => true,
-        Anonymous::Paths(paths) => paths.iter().any(|allowed| allowed == path),
-        Anonymous::Nowhere => false,
-    };
-    if !anonymous {
+    if !server.0.authentication.anonymous.allows(path) {
         return Err(refused("no credentials"));
     }
     Ok(Caller {

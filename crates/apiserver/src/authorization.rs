@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use http::Method;
 use strongroom_access::node::NodeGraph;
 use strongroom_access::rbac::{Binding, Policy, Role};
 use strongroom_access::{Attributes, Decision, Identity, decide, forbidden_message};
@@ -19,7 +18,7 @@ use tokio::time::Instant;
 use crate::authentication::Known;
 use crate::following::{News, follow};
 use crate::pipeline::Admitted;
-use crate::request_info::{RequestInfo, path_verb};
+use crate::request_info::RequestInfo;
 use crate::server::ApiServer;
 
 /// The policy, and who wants to hear of its changes.
@@ -74,7 +73,7 @@ impl Authorization {
     /// Returns once a committed change of the policy decides requests: who has been told that a right is given or
     /// taken must be able to rely on it.
     pub async fn settle(&self, resource: &Resource, revision: Revision) {
-        if resource.group != "rbac.authorization.k8s.io" {
+        if resource.group != ROLES.group {
             return;
         }
         let mut applied = self.applied.subscribe();
@@ -206,11 +205,11 @@ pub(crate) fn attributes<'a>(
     user: &'a Identity,
     info: &'a RequestInfo,
     query: &'a Query,
-    path_verb: &'a str,
+    verb: &'a str,
 ) -> Attributes<'a> {
     Attributes {
         user,
-        verb: if info.is_resource { info.verb } else { path_verb },
+        verb,
         namespace: &info.namespace,
         api_group: &info.group,
         api_version: &info.version,
@@ -230,10 +229,9 @@ pub(crate) fn authorize(
     user: &Identity,
     info: &RequestInfo,
     query: &Query,
-    method: &Method,
+    verb: &str,
 ) -> Result<String, Refused> {
-    let path_verb = path_verb(method);
-    let attributes = attributes(user, info, query, &path_verb);
+    let attributes = attributes(user, info, query, verb);
     let reason = match server.0.authorization.decide(&attributes) {
         Decision::Allow { reason } => return Ok(reason),
         Decision::NoOpinion { reason } | Decision::Deny { reason } => reason,
@@ -269,7 +267,6 @@ pub(crate) struct Permission {
     next_look: Instant,
     info: Arc<RequestInfo>,
     query: Query,
-    method: Method,
     changes: watch::Receiver<u64>,
 }
 
@@ -286,7 +283,6 @@ impl Permission {
             next_look: Instant::now() + TOKEN_LOOK,
             info: Arc::clone(request.info),
             query: request.query.clone(),
-            method: request.method.clone(),
             changes,
         }
     }
@@ -308,7 +304,7 @@ impl Permission {
                     continue;
                 }
             }
-            let decided = authorize(&self.server, &self.user, &self.info, &self.query, &self.method);
+            let decided = authorize(&self.server, &self.user, &self.info, &self.query, self.info.verb);
             if let Err(refused) = decided {
                 return refused.status;
             }

@@ -3,6 +3,7 @@
 //! [`News::Through`].
 
 use std::future::Future;
+use std::time::Duration;
 
 use bytes::Bytes;
 use strongroom_objects::{Object, Status};
@@ -16,6 +17,8 @@ use crate::stored::Stored;
 /// Objects read at a time.
 const PAGE: usize = 256;
 const PAGE_BYTES: usize = 1024 * 1024;
+/// Between attempts to read a store that cannot be read; until one succeeds, what was known counts for nothing.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// News of a resource.
 pub(crate) enum News {
@@ -68,13 +71,15 @@ impl Following {
                 error => tracing::warn!(resource = ?self.resource, %error, "reading everything again"),
             }
             (self.apply)(News::Again);
-            match self.tell_all().await {
-                Ok(now) => revision = now,
-                Err(status) => {
-                    tracing::error!(resource = ?self.resource, problem = status.message, "the store cannot be read");
-                    return;
+            revision = loop {
+                match self.tell_all().await {
+                    Ok(now) => break now,
+                    Err(status) => {
+                        tracing::error!(resource = ?self.resource, problem = status.message, "the store cannot be read");
+                        tokio::time::sleep(PAUSE).await;
+                    }
                 }
-            }
+            };
         }
     }
 
@@ -111,9 +116,10 @@ impl Following {
         let store = self.server.0.store.store();
         let mut watch = match store.watch(self.resource.prefix("").into(), after) {
             Ok(watch) => watch,
+            // Compacted meanwhile, perhaps: what is there now is read again.
             Err(error) => {
-                tracing::debug!(%error, "a watch could not begin");
-                return WatchError::Closed;
+                let reason = error.to_string();
+                return WatchError::Unreadable { reason };
             }
         };
         loop {

@@ -38,7 +38,7 @@ pub(crate) async fn answer<B>(
 }
 
 /// The stored object that `target` names.
-async fn read(server: &ApiServer, target: &Target) -> Result<Stored, Box<Status>> {
+pub(crate) async fn read(server: &ApiServer, target: &Target) -> Result<Stored, Box<Status>> {
     let store = &server.0.store;
     let record = store
         .store()

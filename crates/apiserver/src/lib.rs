@@ -47,7 +47,7 @@ mod watch;
 mod websocket;
 mod write;
 
-pub use authentication::{Anonymous, Authentication, ServiceAccounts, TokenIssuer};
+pub use authentication::{Authentication, ServiceAccounts, TokenIssuer};
 pub use body::{Body, BrokenOff};
 pub use bootstrap::StartError;
 pub use connection::ServeError;

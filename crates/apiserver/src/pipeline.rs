@@ -108,7 +108,7 @@ where
             trail.acts_as(user);
         }
         trail.received(server).await?;
-        match authorize(server, user, &info, &query, &parts.method) {
+        match authorize(server, user, &info, &query, verb) {
             Ok(reason) => trail.authorized(true, &reason),
             Err(refused) => {
                 trail.authorized(false, &refused.reason);

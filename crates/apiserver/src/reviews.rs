@@ -3,6 +3,7 @@
 
 use http::header::CONTENT_TYPE;
 use http::{Response, StatusCode};
+use jiff::Timestamp;
 use strongroom_access::Identity;
 use strongroom_access::review::{
     ReviewAttributes, ReviewError, access_status, local_subject_access_review, rules_status,
@@ -49,7 +50,12 @@ where
             spec.insert("audiences".to_owned(), audiences.into());
         }
     }
-    track(&mut review, &target, &default_manager(&request.headers));
+    track(
+        &mut review,
+        &target,
+        &default_manager(&request.headers),
+        Timestamp::now(),
+    );
     review.body.insert("status".to_owned(), Value::Object(status));
     let body = form.object(&review)?;
     let mut response = respond::answer(StatusCode::CREATED, content_type(form.accepted.format), body);
@@ -158,14 +164,14 @@ async fn token_status(server: &ApiServer, review: &Object) -> Result<Map, Box<St
     Ok(status)
 }
 
-/// Reviews show who asked, as Kubernetes does.
-fn track(review: &mut Object, target: &Target, manager: &str) {
-    let now = strongroom_objects::time::seconds(jiff::Timestamp::now());
+/// What is answered and forgotten shows who asked, as Kubernetes does.
+pub(crate) fn track(review: &mut Object, target: &Target, manager: &str, now: Timestamp) {
+    let now = strongroom_objects::time::seconds(now);
     let api_version = target.resource.api_version();
     let writer = Writer {
         manager,
         api_version: &api_version,
-        subresource: "",
+        subresource: &target.subresource,
         now: &now,
     };
     let ty = target.resource.served_type();

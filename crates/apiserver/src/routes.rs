@@ -76,7 +76,7 @@ fn path<B>(request: &Admitted<'_, B>) -> Answer {
         return Ok(metrics::answer(request.server));
     }
     match path {
-        audit_head::PATH => audit_head::answer(request.server),
+        audit_head::PATH => Ok(audit_head::answer(request.server)),
         issuer_documents::CONFIGURATION | issuer_documents::KEYS => {
             Ok(issuer_documents::answer(request.server, path))
         }

@@ -5,7 +5,6 @@ use http::header::CONTENT_TYPE;
 use http::{Response, header};
 use jiff::Timestamp;
 use serde_json::json;
-use strongroom_merge::managed_fields::{Writer, track_update};
 use strongroom_objects::{Object, Status, Value};
 use strongroom_resources::decode::decode;
 use strongroom_resources::options::{Operation, WriteOptions};
@@ -17,12 +16,12 @@ use strongroom_tokens::service_account::{Reference, issue};
 
 use crate::body::{Body, RequestBody};
 use crate::encode::content_type;
-use crate::get::{form, not_found, store_error};
+use crate::get::{form, read};
 use crate::negotiation::{Shape, body_format};
 use crate::pipeline::{Admitted, default_manager};
+use crate::reviews::track;
 use crate::routes::Target;
 use crate::server::ApiServer;
-use crate::stored::Stored;
 use crate::{random, respond};
 
 const CREDENTIAL: &str = "authentication.kubernetes.io/issued-credential-id";
@@ -53,7 +52,7 @@ where
     let asked = TokenRequest::read(&decoded.object.to_value(), namespace, name)?;
 
     let server = request.server;
-    let account = read(server, &target).await?;
+    let account = read_object(server, &target).await?;
     let bound = match &asked.bound {
         Some(reference) => Some(bound_object(server, namespace, reference).await?),
         None => None,
@@ -92,7 +91,7 @@ where
         "boundObjectRef": bound_reference.cloned().unwrap_or(Value::Null),
     });
     object.body.insert("spec".to_owned(), spec);
-    track(&mut object, &default_manager(&request.headers), now);
+    track(&mut object, &payload, &default_manager(&request.headers), now);
     let status = json!({
         "token": token,
         "expirationTimestamp": strongroom_objects::time::seconds(plan.expiration),
@@ -109,24 +108,8 @@ where
     Ok(response)
 }
 
-fn track(object: &mut Object, manager: &str, now: Timestamp) {
-    let now = strongroom_objects::time::seconds(now);
-    let api_version = TOKEN_REQUESTS.api_version();
-    let writer = Writer {
-        manager,
-        api_version: &api_version,
-        subresource: "token",
-        now: &now,
-    };
-    object.metadata.managed_fields =
-        object.read_as_value(|value| track_update(TOKEN_REQUESTS.served_type(), None, value, &writer));
-}
-
-async fn read(server: &ApiServer, target: &Target) -> Result<Object, Box<Status>> {
-    let record = server.0.store.store().get(target.key().as_bytes()).await;
-    let record = record.map_err(|error| store_error(&error))?;
-    let record = record.ok_or_else(|| not_found(target))?;
-    Stored::open(&server.0.store, &record)?.object(target.resource)
+async fn read_object(server: &ApiServer, target: &Target) -> Result<Object, Box<Status>> {
+    read(server, target).await?.object(target.resource)
 }
 
 async fn bound_object(
@@ -181,7 +164,7 @@ async fn named(
         name: name.to_owned(),
         subresource: String::new(),
     };
-    match read(server, &target).await {
+    match read_object(server, &target).await {
         Ok(object) => Ok(Some(object)),
         Err(status) if status.code == 404 => Ok(None),
         Err(status) => Err(status),

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 use strongroom_access::Identity;
 use strongroom_objects::{Object, Value};
+use strongroom_tokens::TokenError;
 use strongroom_tokens::bootstrap::{self, BootstrapToken, TokenSecret};
 use strongroom_tokens::cache::{SUCCESS_TTL, TokenCache as Cache};
 use strongroom_tokens::service_account::legacy::{
@@ -91,20 +92,16 @@ pub(crate) async fn check(
     }
     let mut problems = Problems::new();
     let settings = &server.0.authentication;
-    let api_audiences = &settings.service_accounts.tokens.api_audiences;
-    let for_api = || {
-        audiences
-            .iter()
-            .filter(|wanted| api_audiences.contains(wanted))
-            .cloned()
+    let accepted = |identity: Identity| {
+        Ok(Some(Accepted {
+            caller: Caller::known(Arc::new(identity)),
+            audiences: for_api(server, audiences)?,
+        }))
     };
     if let Some(tokens) = &settings.static_tokens
         && let Some(identity) = tokens.authenticate(token)
     {
-        return Ok(Some(Accepted {
-            caller: Caller::known(Arc::new(identity)),
-            audiences: for_api().collect(),
-        }));
+        return accepted(identity);
     }
     match prove_service_account(server, token) {
         Ok(Some(proven)) => {
@@ -123,12 +120,7 @@ pub(crate) async fn check(
         && let Some(parsed) = BootstrapToken::parse(token)
     {
         match check_bootstrap(server, &parsed, now).await {
-            Ok(identity) => {
-                return Ok(Some(Accepted {
-                    caller: Caller::known(Arc::new(identity)),
-                    audiences: for_api().collect(),
-                }));
-            }
+            Ok(identity) => return accepted(identity),
             Err(problem) => problems.push(problem),
         }
     }
@@ -157,6 +149,25 @@ pub(crate) async fn check(
     } else {
         Err(problems)
     }
+}
+
+/// Those of the wanted audiences that are the API server's: a token that names none is for it and nobody else, and must
+/// not let anybody in who asks on behalf of another service.
+fn for_api(server: &ApiServer, wanted: &[String]) -> Result<Vec<String>, Problems> {
+    let own = &server.0.authentication.service_accounts.tokens.api_audiences;
+    let both: Vec<String> = wanted
+        .iter()
+        .filter(|wanted| own.contains(wanted))
+        .cloned()
+        .collect();
+    if both.is_empty() {
+        let error = TokenError::Audiences {
+            token: own.clone(),
+            target: wanted.to_vec(),
+        };
+        return Err(vec![error.to_string()]);
+    }
+    Ok(both)
 }
 
 fn prove_service_account(server: &ApiServer, token: &str) -> Result<Option<Proven>, String> {
@@ -243,15 +254,7 @@ impl Known {
             Proven::Bound(claims) => check_claims(Arc::clone(claims), now, wanted)
                 .map(|verified| verified.audiences().to_vec())
                 .map_err(|error| vec![error.to_string()]),
-            // Legacy tokens are for the API server and nobody else.
-            Proven::Legacy { .. } | Proven::Outside { .. } => {
-                let own = &server.0.authentication.service_accounts.tokens.api_audiences;
-                Ok(wanted
-                    .iter()
-                    .filter(|wanted| own.contains(wanted))
-                    .cloned()
-                    .collect())
-            }
+            Proven::Legacy { .. } | Proven::Outside { .. } => for_api(server, wanted),
         }
     }
 }

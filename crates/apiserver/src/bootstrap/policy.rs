@@ -10,10 +10,9 @@ use strongroom_storage::Transaction;
 
 use super::StartError;
 use crate::audit_head;
-use crate::get::store_error;
+use crate::get::{read, store_error};
 use crate::routes::Target;
 use crate::server::ApiServer;
-use crate::stored::Stored;
 use crate::write::{Desired, Missing, New, Writer, create_object, replace};
 
 /// Objects that are looked at together: those that are written share their syncs.
@@ -140,13 +139,10 @@ fn resource_of(kind: &str) -> Option<&'static Resource> {
     find("rbac.authorization.k8s.io", "v1", &plural)
 }
 
-/// A damaged object is as good as missing; writing it anew is refused by the store, and that is logged.
 async fn live(server: &ApiServer, target: &Target) -> Result<Option<Object>, Box<Status>> {
-    let record = server.0.store.store().get(target.key().as_bytes()).await;
-    let Some(record) = record.map_err(|error| store_error(&error))? else {
-        return Ok(None);
-    };
-    Stored::open(&server.0.store, &record)?
-        .object(target.resource)
-        .map(Some)
+    match read(server, target).await {
+        Ok(stored) => stored.object(target.resource).map(Some),
+        Err(status) if status.code == 404 => Ok(None),
+        Err(status) => Err(status),
+    }
 }

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use async_trait::async_trait;
 use jiff::Timestamp;
-use strongroom_apiserver::{Anonymous, Authentication, ServiceAccounts, TokenIssuer};
+use strongroom_apiserver::{Authentication, ServiceAccounts, TokenIssuer};
 use strongroom_oidc::IssuerKeys;
 use strongroom_tokens::TokenError;
 use strongroom_tokens::keys::{SigningKey, VerifyingKeys};
 use strongroom_tokens::service_account::request::TokenSettings;
 use strongroom_tokens::static_file::StaticTokens;
-use strongroom_tokens::structured::{AuthenticationConfiguration, Issuer, OidcFlags, VerifiedIssuer};
+use strongroom_tokens::structured::{
+    Anonymous, AuthenticationConfiguration, Issuer, OidcFlags, VerifiedIssuer,
+};
 
 use crate::data_dir::DataDir;
 use crate::random;
@@ -141,27 +143,16 @@ fn required_claims(settings: &AuthenticationSettings) -> anyhow::Result<BTreeMap
     pairs.context("--oidc-required-claim is given as key=value.")
 }
 
-fn anonymous(
-    settings: &AuthenticationSettings,
-    configured: Option<strongroom_tokens::structured::Anonymous>,
-) -> anyhow::Result<Anonymous> {
-    let Some(configured) = configured else {
-        return Ok(if settings.anonymous_auth {
-            Anonymous::Everywhere
-        } else {
-            Anonymous::Nowhere
-        });
-    };
-    if !settings.anonymous_auth {
+fn anonymous(settings: &AuthenticationSettings, configured: Option<Anonymous>) -> anyhow::Result<Anonymous> {
+    if configured.is_some() && !settings.anonymous_auth {
         anyhow::bail!(
             "--anonymous-auth and `anonymous` in the file of --authentication-config say the same thing; leave one out."
         );
     }
-    Ok(match (configured.enabled, configured.paths) {
-        (false, _) => Anonymous::Nowhere,
-        (true, paths) if paths.is_empty() => Anonymous::Everywhere,
-        (true, paths) => Anonymous::Paths(paths),
-    })
+    Ok(configured.unwrap_or(Anonymous {
+        enabled: settings.anonymous_auth,
+        paths: Vec::new(),
+    }))
 }
 
 /// Issuers whose keys are fetched from now on, for as long as the server runs.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Deserializer, Serialize};
+pub(super) use strongroom_access::rbac::LabelSelector;
 
 use crate::object::{Item, Metadata};
 
@@ -51,24 +52,6 @@ pub(super) struct Rule {
     non_resource_urls: Vec<String>,
 }
 
-/// `meta/v1 LabelSelector`: all of it must hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub(super) struct LabelSelector {
-    match_labels: BTreeMap<String, String>,
-    #[serde(deserialize_with = "null_is_empty")]
-    match_expressions: Vec<Expression>,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(default)]
-struct Expression {
-    key: String,
-    operator: String,
-    #[serde(deserialize_with = "null_is_empty")]
-    values: Vec<String>,
-}
-
 /// What is kept of a role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Role {
@@ -95,33 +78,6 @@ impl ClusterRole {
 impl Item for ClusterRole {
     fn metadata(&self) -> &Metadata {
         &self.metadata.metadata
-    }
-}
-
-impl LabelSelector {
-    /// Whether labels meet all demands. A selector that demands nothing is met by all.
-    pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.match_labels
-            .iter()
-            .all(|(key, value)| labels.get(key) == Some(value))
-            && self
-                .match_expressions
-                .iter()
-                .all(|expression| expression.matches(labels.get(&expression.key)))
-    }
-}
-
-impl Expression {
-    fn matches(&self, label: Option<&String>) -> bool {
-        let listed = label.is_some_and(|label| self.values.contains(label));
-        match self.operator.as_str() {
-            "In" => listed,
-            "NotIn" => !listed,
-            "Exists" => label.is_some(),
-            "DoesNotExist" => label.is_none(),
-            // Validation lets no other through; what is not understood selects nothing.
-            _ => false,
-        }
     }
 }
 
