@@ -1,0 +1,1 @@
+//! How do files get into place? Volumes in memory, published whole or not at all.
