@@ -11,7 +11,7 @@ use strongroom_objects::Status;
 use strongroom_resources::options::Query;
 
 use crate::authentication::{Caller, authenticate, without_bearer_protocol};
-use crate::authorization::authorize;
+use crate::authorization::authorize_now;
 use crate::body::{self, Body, RequestBody};
 use crate::impersonation::impersonate;
 use crate::limits::{Seat, SeatKind};
@@ -108,7 +108,7 @@ where
             trail.acts_as(user);
         }
         trail.received(server).await?;
-        match authorize(server, user, &info, &query, verb) {
+        match authorize_now(server, user, &info, &query, verb).await {
             Ok(reason) => trail.authorized(true, &reason),
             Err(refused) => {
                 trail.authorized(false, &refused.reason);
