@@ -57,6 +57,6 @@ pub use limits::Limits;
 pub use pipeline::Peer;
 pub use server::{ApiServer, Config};
 pub use service::InProcess;
-pub use tls::{Credential, Tls, let_in};
+pub use tls::{Credential, FrontProxies, Tls, let_in};
 pub use trail::Auditing;
 pub use version::document as version_document;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
-use strongroom_access::Identity;
+use strongroom_access::{FrontProxyHeaders, Identity};
 use strongroom_objects::Status;
 use strongroom_resources::options::Query;
 
@@ -28,6 +28,8 @@ use crate::trail::{RequestObject, Trail};
 pub struct Peer {
     /// What it proved itself with when it connected.
     pub credential: Credential,
+    /// Headers that are believed of it, if it is a proxy in front.
+    pub front_proxy: Option<Arc<FrontProxyHeaders>>,
     /// Where it calls from; `None` within this process.
     pub address: Option<IpAddr>,
 }
