@@ -328,7 +328,7 @@ fn respond_collection(form: &Form, metadata: &ListMetadata, items: Vec<u8>) -> A
 /// `DeleteOptions` from the body, or from the query where there is no body.
 fn read_options(query: &Query, headers: &HeaderMap, body: &[u8]) -> Result<DeleteOptions, Box<Status>> {
     if body.is_empty() {
-        return parse_delete_options(&from_query(query));
+        return parse_delete_options(&from_query(query)?);
     }
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let map = decode_options(body, body_format(content_type)?)?;
@@ -339,7 +339,7 @@ fn read_options(query: &Query, headers: &HeaderMap, body: &[u8]) -> Result<Delet
     parse_delete_options(&map)
 }
 
-fn from_query(query: &Query) -> Map {
+fn from_query(query: &Query) -> Result<Map, Box<Status>> {
     let mut map = Map::new();
     if let Some(policy) = query.get("propagationPolicy") {
         map.insert("propagationPolicy".to_owned(), policy.into());
@@ -353,7 +353,14 @@ fn from_query(query: &Query) -> Map {
     if query.get("dryRun").is_some() {
         map.insert("dryRun".to_owned(), query.all("dryRun").into());
     }
-    map
+    if let Some(text) = query.get("gracePeriodSeconds") {
+        let seconds: i64 = text.parse().map_err(|_| {
+            let text = format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
+            Box::new(Status::bad_request(&text))
+        })?;
+        map.insert("gracePeriodSeconds".to_owned(), seconds.into());
+    }
+    Ok(map)
 }
 
 fn decode_options(body: &[u8], format: Format) -> Result<Map, Box<Status>> {
