@@ -64,7 +64,7 @@ pub fn status(report: &Report<'_>) -> PodStatus {
         message,
         conditions: Some(conditions::conditions(report, phase, &containers)),
         host_ip: host_ips.first().cloned(),
-        host_ips: Some(host_ips.iter().map(|ip| HostIP { ip: ip.clone() }).collect()),
+        host_ips: Some(list(host_ips, |ip| HostIP { ip })).filter(|list| !list.is_empty()),
         pod_ip,
         pod_ips,
         start_time: previous
@@ -107,6 +107,10 @@ fn pod_ips(report: &Report<'_>, phase: &str) -> (Option<String>, Option<Vec<PodI
     if ips.is_empty() && (phase::is_final(phase) || report.life != Life::Wanted) {
         return (report.previous.pod_ip.clone(), report.previous.pod_ips.clone());
     }
-    let list: Vec<PodIP> = ips.iter().map(|ip| PodIP { ip: ip.clone() }).collect();
+    let list = list(ips, |ip| PodIP { ip });
     (ips.first().cloned(), Some(list).filter(|list| !list.is_empty()))
+}
+
+fn list<T>(ips: &[String], make: impl Fn(String) -> T) -> Vec<T> {
+    ips.iter().cloned().map(make).collect()
 }

@@ -10,7 +10,7 @@ use super::{Report, whole_second};
 use crate::actions::Life;
 use crate::observed::{ContainerRecord, State};
 use crate::pod::{self, Member, Role};
-use crate::{probes, volumes, waiting};
+use crate::{probes, waiting};
 
 /// The statuses in the order of the spec.
 pub(super) struct Statuses {
@@ -31,14 +31,28 @@ impl Statuses {
 }
 
 pub(super) fn statuses(report: &Report<'_>) -> Statuses {
-    Statuses {
-        init: pod::init_members(report.pod)
-            .map(|member| one(report, &member))
-            .collect(),
-        regular: pod::regular_members(report.pod)
-            .map(|member| one(report, &member))
-            .collect(),
+    let init: Vec<ContainerStatus> = pod::init_members(report.pod)
+        .map(|member| one(report, &member))
+        .collect();
+    let mut regular: Vec<ContainerStatus> = pod::regular_members(report.pod)
+        .map(|member| one(report, &member))
+        .collect();
+    let initialized = pod::init_members(report.pod)
+        .zip(&init)
+        .all(|(member, status)| match member.role {
+            Role::Init => terminated(status).is_some_and(|ended| ended.exit_code == 0),
+            _ => !never_ran(status),
+        });
+    if report.life == Life::Ended && (initialized || !regular.iter().all(never_ran)) {
+        for (member, status) in pod::regular_members(report.pod).zip(&mut regular) {
+            end(status, previous(report, &member));
+        }
     }
+    Statuses { init, regular }
+}
+
+fn never_ran(status: &ContainerStatus) -> bool {
+    is_waiting(status) && terminated_before(status).is_none()
 }
 
 fn one(report: &Report<'_>, member: &Member<'_>) -> ContainerStatus {
@@ -49,7 +63,7 @@ fn one(report: &Report<'_>, member: &Member<'_>) -> ContainerStatus {
         None => unseen(report, member, previous),
     };
     hold_back(report, member, attempts.first().copied(), &mut status);
-    if report.life == Life::Ended {
+    if report.life == Life::Ended && member.role.is_init() && !never_ran(&status) {
         end(&mut status, previous);
     }
     let record = attempts.first().filter(|record| record.is_running());
@@ -63,7 +77,7 @@ fn one(report: &Report<'_>, member: &Member<'_>) -> ContainerStatus {
             running && verdicts.is_some_and(|verdicts| probes::ready(member.container, verdicts))
         }
     };
-    status.volume_mounts = mounts(report, member.container);
+    status.volume_mounts = mounts(member.container);
     status.resources = member.container.resources.clone();
     status
 }
@@ -179,6 +193,9 @@ fn hold_back(
     newest: Option<&ContainerRecord>,
     status: &mut ContainerStatus,
 ) {
+    if report.life != Life::Wanted {
+        return;
+    }
     let Some(reason) = report.waiting.get(&member.container.name) else {
         return;
     };
@@ -297,17 +314,12 @@ fn default_reason(report: &Report<'_>) -> &'static str {
     }
 }
 
-fn mounts(report: &Report<'_>, container: &Container) -> Option<Vec<VolumeMountStatus>> {
+fn mounts(container: &Container) -> Option<Vec<VolumeMountStatus>> {
     let written = container.volume_mounts.as_deref().unwrap_or_default();
-    let all = pod::spec(report.pod)
-        .and_then(|spec| spec.volumes.as_deref())
-        .unwrap_or_default();
     let mounts: Vec<VolumeMountStatus> = written
         .iter()
         .map(|mount| {
-            let volume = all.iter().find(|volume| volume.name == mount.name);
-            let forced = volume.is_some_and(|volume| volumes::kind(volume).always_read_only());
-            let read_only = forced && mount.read_only.is_some() || mount.read_only == Some(true);
+            let read_only = mount.read_only == Some(true);
             VolumeMountStatus {
                 name: mount.name.clone(),
                 mount_path: mount.mount_path.clone(),

@@ -24,22 +24,16 @@ pub(super) fn phase(report: &Report<'_>, statuses: &Statuses) -> &'static str {
     if let Some(phase) = said(report.previous.phase.as_ref()).or(said(of_server)) {
         return phase;
     }
-    if report.end.is_some() {
-        return "Failed";
-    }
-    match by_containers(report, statuses) {
-        phase if is_final(phase) && report.life == Life::Ending => unfinished(report, statuses, phase),
+    let phase = match by_containers(report, statuses) {
+        _ if report.end.is_some() => "Failed",
         phase if report.life == Life::Ended && !is_final(phase) => "Failed",
         phase => phase,
-    }
-}
-
-/// While something of the pod still runs (a sidecar), it has not come to its end.
-fn unfinished(report: &Report<'_>, statuses: &Statuses, phase: &'static str) -> &'static str {
-    if pod::members(report.pod).any(|member| is_running(statuses.of(&member))) {
-        "Running"
-    } else {
-        phase
+    };
+    // Someone who sees a final phase may take the pod's place: nothing of it may be running any more.
+    match report.previous.phase.as_deref() {
+        _ if !is_final(phase) || !report.observed.any_running() => phase,
+        None | Some("Pending") => "Pending",
+        Some(_) => "Running",
     }
 }
 
