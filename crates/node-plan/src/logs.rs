@@ -5,6 +5,9 @@
 
 use jiff::Timestamp;
 
+#[cfg(test)]
+mod tests;
+
 /// Where a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stream {
