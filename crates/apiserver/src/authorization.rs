@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use strongroom_access::node::NodeGraph;
+use strongroom_access::node::{NodeGraph, node_name};
 use strongroom_access::rbac::{Binding, Policy, Role};
 use strongroom_access::{Attributes, Decision, Identity, decide, forbidden_message};
 use strongroom_objects::{Object, Status};
@@ -34,6 +34,9 @@ const TOKEN_LOOK: Duration = Duration::from_secs(1);
 
 /// How long the answer to a change of the policy waits for it to be applied; it takes microseconds.
 const SETTLING: Duration = Duration::from_secs(2);
+
+/// How long a node that is refused waits for news of its pods; they take microseconds.
+const NODE_SETTLING: Duration = Duration::from_millis(50);
 
 /// All that decides.
 #[derive(Default)]
@@ -238,6 +241,29 @@ pub(crate) fn authorize(
     };
     let status = forbidden(&attributes, &reason);
     Err(Refused { status, reason })
+}
+
+/// The same at the start of a request. A pod may have come to a node a moment ago and the rules may not know it yet,
+/// so a node is refused only after they have had time to hear of it.
+pub(crate) async fn authorize_now(
+    server: &ApiServer,
+    user: &Identity,
+    info: &RequestInfo,
+    query: &Query,
+    verb: &str,
+) -> Result<String, Refused> {
+    let mut changes = server.0.authorization.changes.subscribe();
+    let deadline = Instant::now() + NODE_SETTLING;
+    loop {
+        let decided = authorize(server, user, info, query, verb);
+        if decided.is_ok() || node_name(user).is_none() || !info.is_resource {
+            return decided;
+        }
+        match tokio::time::timeout_at(deadline, changes.changed()).await {
+            Ok(Ok(())) => {}
+            _ => return decided,
+        }
+    }
 }
 
 /// A request that may not go on.
