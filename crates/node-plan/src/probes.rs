@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Container, Probe};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::events::{self, Event};
+use crate::handler::{self, Handler, HandlerError};
 use crate::pod::Member;
 
 /// What a probe asks.
@@ -53,43 +53,6 @@ pub enum Outcome {
     Unknown(String),
 }
 
-/// How a probe asks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Handler {
-    /// Runs a command in the container; 0 is success.
-    Exec {
-        /// The command, not expanded.
-        command: Vec<String>,
-    },
-    /// GET; 200–399 is success.
-    Http {
-        /// `http` or `https` (whose certificate is not verified).
-        scheme: &'static str,
-        /// Where to; `None` is the pod's own address.
-        host: Option<String>,
-        /// The port's number.
-        port: u16,
-        /// Path and query.
-        path: String,
-        /// Headers in order.
-        headers: Vec<(String, String)>,
-    },
-    /// Opens a connection.
-    Tcp {
-        /// Where to; `None` is the pod's own address.
-        host: Option<String>,
-        /// The port's number.
-        port: u16,
-    },
-    /// gRPC health check.
-    Grpc {
-        /// The port's number.
-        port: u16,
-        /// The service asked about; may be empty.
-        service: String,
-    },
-}
-
 /// A probe, read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProbeSpec {
@@ -111,26 +74,12 @@ pub struct ProbeSpec {
     pub termination_grace_seconds: Option<i64>,
 }
 
-/// A probe that cannot be made.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ProbeError {
-    /// No container port has that name.
-    #[error("couldn't find port: \"{0}\"")]
-    NoSuchPort(String),
-    /// Not between 1 and 65535.
-    #[error("invalid port number: {0}")]
-    InvalidPort(i64),
-    /// No handler is written.
-    #[error("missing probe handler")]
-    NoHandler,
-}
-
 impl ProbeSpec {
     /// The probe of a container that asks `question`, if it has one.
     ///
     /// # Errors
     /// When its port has no number or it has no handler.
-    pub fn of(container: &Container, question: Question) -> Result<Option<ProbeSpec>, ProbeError> {
+    pub fn of(container: &Container, question: Question) -> Result<Option<ProbeSpec>, HandlerError> {
         let probe = match question {
             Question::Startup => &container.startup_probe,
             Question::Liveness => &container.liveness_probe,
@@ -142,7 +91,7 @@ impl ProbeSpec {
             .transpose()
     }
 
-    fn read(container: &Container, probe: &Probe, question: Question) -> Result<ProbeSpec, ProbeError> {
+    fn read(container: &Container, probe: &Probe, question: Question) -> Result<ProbeSpec, HandlerError> {
         let at_least_one = |number: Option<i32>, default: i64| number.map_or(default, i64::from).max(1);
         let times = |number: Option<i32>, default: u32| {
             number
@@ -152,7 +101,7 @@ impl ProbeSpec {
         };
         Ok(ProbeSpec {
             question,
-            handler: handler(container, probe)?,
+            handler: handler::of_probe(container, probe)?,
             initial_delay_seconds: probe.initial_delay_seconds.map_or(0, i64::from).max(0),
             period_seconds: at_least_one(probe.period_seconds, 10),
             timeout_seconds: at_least_one(probe.timeout_seconds, 1),
@@ -161,84 +110,6 @@ impl ProbeSpec {
             termination_grace_seconds: probe.termination_grace_period_seconds,
         })
     }
-}
-
-/// The handler that a lifecycle hook or probe names, with its port as a number.
-fn handler(container: &Container, probe: &Probe) -> Result<Handler, ProbeError> {
-    if let Some(exec) = &probe.exec {
-        return Ok(Handler::Exec {
-            command: exec.command.clone().unwrap_or_default(),
-        });
-    }
-    if let Some(http) = &probe.http_get {
-        return http_handler(container, http);
-    }
-    if let Some(tcp) = &probe.tcp_socket {
-        return Ok(Handler::Tcp {
-            host: filled(tcp.host.as_ref()),
-            port: port(container, &tcp.port)?,
-        });
-    }
-    if let Some(grpc) = &probe.grpc {
-        let port = port(container, &IntOrString::Int(grpc.port))?;
-        return Ok(Handler::Grpc {
-            port,
-            service: grpc.service.clone().unwrap_or_default(),
-        });
-    }
-    Err(ProbeError::NoHandler)
-}
-
-/// An `httpGet` of a probe or lifecycle hook.
-///
-/// # Errors
-/// When its port has no number.
-pub fn http_handler(
-    container: &Container,
-    http: &k8s_openapi::api::core::v1::HTTPGetAction,
-) -> Result<Handler, ProbeError> {
-    let headers = http.http_headers.as_deref().unwrap_or_default();
-    let path = http.path.clone().unwrap_or_default();
-    Ok(Handler::Http {
-        scheme: if http.scheme.as_deref() == Some("HTTPS") {
-            "https"
-        } else {
-            "http"
-        },
-        host: filled(http.host.as_ref()),
-        port: port(container, &http.port)?,
-        path: if path.starts_with('/') {
-            path
-        } else {
-            format!("/{path}")
-        },
-        headers: headers
-            .iter()
-            .map(|header| (header.name.clone(), header.value.clone()))
-            .collect(),
-    })
-}
-
-fn filled(text: Option<&String>) -> Option<String> {
-    text.filter(|text| !text.is_empty()).cloned()
-}
-
-fn port(container: &Container, port: &IntOrString) -> Result<u16, ProbeError> {
-    let number = match port {
-        IntOrString::Int(number) => i64::from(*number),
-        IntOrString::String(name) => {
-            let ports = container.ports.as_deref().unwrap_or_default();
-            let named = ports.iter().find(|port| port.name.as_deref() == Some(name));
-            match named {
-                Some(port) => i64::from(port.container_port),
-                None => name.parse().map_err(|_| ProbeError::NoSuchPort(name.clone()))?,
-            }
-        }
-    };
-    u16::try_from(number)
-        .ok()
-        .filter(|number| *number > 0)
-        .ok_or(ProbeError::InvalidPort(number))
 }
 
 /// One probe of one running container (one attempt of it). Make a new one when the container is started again.
