@@ -7,12 +7,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use jiff::{SignedDuration, Timestamp};
 use strongroom_node_plan::objects::LookupError;
 use strongroom_node_plan::references::TokenReference;
+use strongroom_node_plan::token_refresh::{MAXIMUM_JITTER, refresh_at};
 use zeroize::Zeroizing;
 
 use crate::server::Server;
 
-/// A token older than this is renewed, however long it lives.
-const OLDEST: SignedDuration = SignedDuration::from_hours(24);
 /// After a failure a token is asked for again this much later.
 const RETRY: SignedDuration = SignedDuration::from_secs(5);
 
@@ -26,6 +25,15 @@ struct Kept {
     token: Result<Zeroizing<String>, String>,
     renew_at: Timestamp,
     expires_at: Timestamp,
+}
+
+/// What came of asking for a token.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ensured {
+    /// The answer may be another one than before.
+    pub is_new: bool,
+    /// When to ask again.
+    pub next: Timestamp,
 }
 
 /// The pod that a token is bound to.
@@ -44,14 +52,15 @@ impl Tokens {
         }
     }
 
-    /// Asks for the token if there is none or it is due; when to do this again. An old token that has not ended stays
-    /// in use when a new one cannot be had.
-    pub async fn ensure(&self, pod: Bound<'_>, reference: &TokenReference, now: Timestamp) -> Timestamp {
+    /// Asks for the token if there is none or it is due. An old token that has not ended stays in use when a new one
+    /// cannot be had.
+    pub async fn ensure(&self, pod: Bound<'_>, reference: &TokenReference, now: Timestamp) -> Ensured {
+        let ensured = |is_new, next| Ensured { is_new, next };
         let key = (pod.uid.to_owned(), reference.clone());
         if let Some(kept) = self.kept().get(&key)
             && now < kept.renew_at
         {
-            return kept.renew_at;
+            return ensured(false, kept.renew_at);
         }
         let issued = self
             .server
@@ -66,14 +75,14 @@ impl Tokens {
         let mut all = self.kept();
         match issued {
             Ok(issued) => {
-                let renew_at = renewal(now, issued.expires_at);
+                let renew_at = refresh_at(now, issued.expires_at, jitter(now));
                 let kept = Kept {
                     token: Ok(issued.token),
                     renew_at,
                     expires_at: issued.expires_at,
                 };
                 all.insert(key, kept);
-                renew_at
+                ensured(true, renew_at)
             }
             Err(error) => {
                 tracing::warn!(pod = pod.name, namespace = pod.namespace, %error, "no service account token");
@@ -88,7 +97,7 @@ impl Tokens {
                 if kept.expires_at <= now {
                     kept.token = Err(message);
                 }
-                renew_at
+                ensured(true, renew_at)
             }
         }
     }
@@ -115,26 +124,13 @@ impl Tokens {
     }
 }
 
-/// When four fifths of its life are over, and a day after it was made at the latest.
-fn renewal(now: Timestamp, expires_at: Timestamp) -> Timestamp {
-    let life = expires_at.duration_since(now).max(SignedDuration::ZERO);
-    later(now, (life * 4 / 5).min(OLDEST))
-}
-
 fn later(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.checked_add(by).unwrap_or(Timestamp::MAX)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn renewal_comes_before_the_end() {
-        let now = Timestamp::from_second(1_000_000).unwrap();
-        for (life, expect) in [(3607, 2885), (600, 480), (7 * 86_400, 86_400), (-5, 0)] {
-            let end = now + SignedDuration::from_secs(life);
-            assert_eq!(renewal(now, end).as_second() - now.as_second(), expect, "{life}");
-        }
-    }
+/// Pods begin at different nanoseconds.
+fn jitter(now: Timestamp) -> SignedDuration {
+    let range = MAXIMUM_JITTER.as_millis().max(1);
+    let millis = i128::from(now.subsec_nanosecond()) % range;
+    SignedDuration::from_millis(i64::try_from(millis).unwrap_or(0))
 }

@@ -268,6 +268,22 @@ pub enum PodSandboxState {
     NotReady = 1,
 }
 
+/// The namespaces of a sandbox.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct Namespace {
+    /// Which.
+    #[prost(message, optional, tag = "2")]
+    pub options: Option<NamespaceOption>,
+}
+
+/// What only Linux knows of a sandbox's status.
+#[derive(Clone, PartialEq, prost::Message)]
+pub struct LinuxPodSandboxStatus {
+    /// Its namespaces.
+    #[prost(message, optional, tag = "1")]
+    pub namespaces: Option<Namespace>,
+}
+
 /// How a sandbox is.
 #[derive(Clone, PartialEq, prost::Message)]
 pub struct PodSandboxStatus {
@@ -286,6 +302,9 @@ pub struct PodSandboxStatus {
     /// Its addresses.
     #[prost(message, optional, tag = "5")]
     pub network: Option<PodSandboxNetworkStatus>,
+    /// What only Linux knows.
+    #[prost(message, optional, tag = "6")]
+    pub linux: Option<LinuxPodSandboxStatus>,
     /// Labels it was made with.
     #[prost(btree_map = "string, string", tag = "7")]
     pub labels: BTreeMap<String, String>,
