@@ -61,7 +61,13 @@ impl Caches {
 
     /// Watches what a pod names, and stops watching what it named before and no other pod names. `mailbox` is told of
     /// every change.
-    pub fn register(self: &Arc<Self>, uid: &str, namespace: &str, references: &References, mailbox: &Arc<Mailbox>) {
+    pub fn register(
+        self: &Arc<Self>,
+        uid: &str,
+        namespace: &str,
+        references: &References,
+        mailbox: &Arc<Mailbox>,
+    ) {
         let secrets = references.secrets.keys().map(|name| (Kind::Secret, name));
         let config_maps = references.config_maps.keys().map(|name| (Kind::ConfigMap, name));
         let wanted: BTreeSet<Key> = secrets
@@ -146,7 +152,9 @@ impl Objects for Caches {
     fn config_map(&self, namespace: &str, name: &str) -> Result<Arc<ConfigMap>, LookupError> {
         match self.state(Kind::ConfigMap, namespace, name)? {
             State::ConfigMap(config_map) => Ok(config_map),
-            _ => Err(LookupError::NotSynced { kind: Kind::ConfigMap }),
+            _ => Err(LookupError::NotSynced {
+                kind: Kind::ConfigMap,
+            }),
         }
     }
 

@@ -50,7 +50,8 @@ impl Config {
             pod_logs_dir: PathBuf::from("/var/log/pods"),
             root_dir,
             runtime_endpoint: None,
-            runtime_advice: "start containerd and give its socket with --container-runtime-endpoint".to_owned(),
+            runtime_advice: "start containerd and give its socket with --container-runtime-endpoint"
+                .to_owned(),
             env_names: EnvNames::Relaxed,
             port: 10250,
             max_pods: 110,

@@ -40,7 +40,7 @@ pub(crate) fn container_config(
 ) -> ContainerConfig {
     let container = member.container;
     let default = PodSpec::default();
-    let spec = pod::spec(pod).unwrap_or(&default);
+    let spec = pod.spec.as_ref().unwrap_or(&default);
     let mut labels = owner_labels(context, pod);
     labels.insert(label::CONTAINER_NAME.to_owned(), container.name.clone());
     let words = |words: &[zeroize::Zeroizing<String>]| words.iter().map(|word| word.to_string()).collect();
@@ -104,7 +104,10 @@ fn annotations(pod: &Pod, member: &Member<'_>, attempt: u32) -> BTreeMap<String,
     if let Some(hook) = hook {
         set("preStopHandler", json!(hook).to_string());
     }
-    let grace = pod::spec(pod).and_then(|spec| spec.termination_grace_period_seconds);
+    let grace = pod
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.termination_grace_period_seconds);
     if let Some(grace) = grace {
         annotations.insert(
             "io.kubernetes.pod.terminationGracePeriod".to_owned(),

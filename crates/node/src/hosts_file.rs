@@ -19,8 +19,10 @@ pub(crate) fn text(pod: &Pod, hostname: &str, addresses: &[String], host: &str) 
     } else {
         text.push_str(HEADER);
         text.push_str(LOCAL);
-        let spec = pod::spec(pod);
-        let subdomain = spec.and_then(|spec| spec.subdomain.as_deref()).unwrap_or_default();
+        let spec = pod.spec.as_ref();
+        let subdomain = spec
+            .and_then(|spec| spec.subdomain.as_deref())
+            .unwrap_or_default();
         for address in addresses {
             let _ = if subdomain.is_empty() {
                 writeln!(text, "{address}\t{hostname}")
@@ -33,7 +35,7 @@ pub(crate) fn text(pod: &Pod, hostname: &str, addresses: &[String], host: &str) 
             };
         }
     }
-    let aliases = pod::spec(pod).and_then(|spec| spec.host_aliases.as_deref());
+    let aliases = pod.spec.as_ref().and_then(|spec| spec.host_aliases.as_deref());
     if let Some(aliases) = aliases.filter(|aliases| !aliases.is_empty()) {
         text.push_str("\n# Entries added by HostAliases.\n");
         for alias in aliases {

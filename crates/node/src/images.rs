@@ -50,10 +50,7 @@ impl Pulls {
         let name = reference.to_string();
         let inspect = async || {
             runtime.image(&name).await.map_err(|error| {
-                let text = format!(
-                    "Failed to inspect image \"{written}\": {}",
-                    error.as_rpc_error()
-                );
+                let text = format!("Failed to inspect image \"{written}\": {}", error.as_rpc_error());
                 tell(events::inspect_failed(member, text.clone()));
                 Waiting::new(waiting::IMAGE_INSPECT_ERROR, text)
             })
@@ -90,7 +87,8 @@ impl Pulls {
                         let image = inspect().await?.ok_or_else(|| {
                             Waiting::image_pull(&format!("image \"{written}\" is gone after it was pulled"))
                         })?;
-                        let took = |since: Instant| u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
+                        let took =
+                            |since: Instant| u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX);
                         tell(events::pulled(
                             member,
                             written,
@@ -127,17 +125,18 @@ fn credentials(context: &Context, pod: &Arc<Pod>, image: &str) -> Result<Vec<Aut
         }
     }
     if !missing.is_empty() {
-        context
-            .events
-            .tell(pod, events::pull_secrets_missing(&missing));
+        context.events.tell(pod, events::pull_secrets_missing(&missing));
     }
     let keyring =
         Keyring::of_secrets(secrets.iter().map(AsRef::as_ref)).map_err(|error| error.to_string())?;
-    let auth = keyring.credentials(image).into_iter().map(|credential| AuthConfig {
-        username: credential.username.clone(),
-        password: credential.password.to_string(),
-        ..AuthConfig::default()
-    });
+    let auth = keyring
+        .credentials(image)
+        .into_iter()
+        .map(|credential| AuthConfig {
+            username: credential.username.clone(),
+            password: credential.password.to_string(),
+            ..AuthConfig::default()
+        });
     Ok(auth.collect())
 }
 

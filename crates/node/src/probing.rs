@@ -27,13 +27,20 @@ pub(crate) struct Results {
 
 impl Results {
     pub fn now(&self) -> ProbeResults {
-        self.verdicts.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.verdicts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// The hook that runs after a container's start is running, or over.
     pub fn post_start(&self, id: &str, running: bool) {
         let mut verdicts = self.verdicts.lock().unwrap_or_else(PoisonError::into_inner);
-        verdicts.by_id.entry(id.to_owned()).or_default().post_start_running = running;
+        verdicts
+            .by_id
+            .entry(id.to_owned())
+            .or_default()
+            .post_start_running = running;
         drop(verdicts);
         self.changed.notify_waiters();
     }
@@ -153,7 +160,9 @@ pub(crate) fn address(context: &Context, pod: &Pod, observed: &Observed) -> Opti
     if strongroom_node_plan::pod::host_network(pod) {
         return context.facts.ips.first().cloned();
     }
-    observed.sandbox().and_then(|sandbox| sandbox.ips.first().cloned())
+    observed
+        .sandbox()
+        .and_then(|sandbox| sandbox.ips.first().cloned())
 }
 
 struct Asking {

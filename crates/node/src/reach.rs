@@ -36,12 +36,7 @@ pub(crate) struct Target {
 }
 
 /// Does what the handler says, for at most `limit`.
-pub(crate) async fn reach(
-    runtime: &Runtime,
-    target: &Target,
-    handler: &Handler,
-    limit: Duration,
-) -> Outcome {
+pub(crate) async fn reach(runtime: &Runtime, target: &Target, handler: &Handler, limit: Duration) -> Outcome {
     match handler {
         Handler::Exec { command } => exec(runtime, target, command.clone(), limit).await,
         Handler::Sleep { seconds } => {
@@ -169,10 +164,7 @@ fn resolve(base: &str, location: &str) -> Option<String> {
     Some(format!("{}://{}{path}", uri.scheme_str()?, uri.authority()?))
 }
 
-async fn get_once(
-    url: &str,
-    headers: &[(String, String)],
-) -> Result<(StatusCode, Option<String>), String> {
+async fn get_once(url: &str, headers: &[(String, String)]) -> Result<(StatusCode, Option<String>), String> {
     let uri: Uri = url.parse().map_err(|_| "not a URL".to_owned())?;
     let host = uri.host().ok_or("no host")?.to_owned();
     let is_https = uri.scheme_str() == Some("https");
@@ -201,7 +193,8 @@ async fn get_once(
     if !is_https {
         return exchange(stream, request).await;
     }
-    let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|error| error.to_string())?;
+    let name =
+        ServerName::try_from(host.trim_matches(['[', ']']).to_owned()).map_err(|error| error.to_string())?;
     let stream = TlsConnector::from(Arc::new(unverified::client()?))
         .connect(name, stream)
         .await
@@ -220,7 +213,10 @@ where
         .await
         .map_err(|error| innermost(&error))?;
     let connection = tokio::spawn(connection);
-    let answer = sender.send_request(request).await.map_err(|error| innermost(&error))?;
+    let answer = sender
+        .send_request(request)
+        .await
+        .map_err(|error| innermost(&error))?;
     let status = answer.status();
     let location = answer.headers().get("location");
     let location = location.and_then(|value| value.to_str().ok()).map(str::to_owned);

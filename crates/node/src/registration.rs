@@ -145,7 +145,11 @@ async fn ask(runtime: &Runtime) -> Result<RuntimeState, Error> {
         .map(|condition| {
             format!(
                 "container runtime {} not ready: {}={} reason:{} message:{}",
-                if condition.kind == "NetworkReady" { "network" } else { "status check" },
+                if condition.kind == "NetworkReady" {
+                    "network"
+                } else {
+                    "status check"
+                },
                 condition.kind,
                 condition.status,
                 condition.reason,
@@ -313,8 +317,14 @@ mod tests {
         assert_eq!(ready["message"], "there is no container runtime: run x");
         let later = Timestamp::from_second(60).unwrap();
         let second = status(&config, &machine, &state, &mut transitions, later);
-        assert_eq!(second["conditions"][3]["lastTransitionTime"], "1970-01-01T00:00:00Z");
-        assert_eq!(second["conditions"][3]["lastHeartbeatTime"], "1970-01-01T00:01:00Z");
+        assert_eq!(
+            second["conditions"][3]["lastTransitionTime"],
+            "1970-01-01T00:00:00Z"
+        );
+        assert_eq!(
+            second["conditions"][3]["lastHeartbeatTime"],
+            "1970-01-01T00:01:00Z"
+        );
         assert_eq!(without_heartbeats(&first), without_heartbeats(&second));
         let third = status(
             &config,
@@ -323,7 +333,10 @@ mod tests {
             &mut transitions,
             later,
         );
-        assert_eq!(third["conditions"][3]["lastTransitionTime"], "1970-01-01T00:01:00Z");
+        assert_eq!(
+            third["conditions"][3]["lastTransitionTime"],
+            "1970-01-01T00:01:00Z"
+        );
         assert_eq!(third["conditions"][3]["reason"], "KubeletReady");
     }
 }

@@ -5,8 +5,9 @@ use std::fs;
 
 use k8s_openapi::api::core::v1::{Pod, PodSpec, SeccompProfile};
 use strongroom_cri::messages::sandbox::{
-    DnsConfig, Int64Value, LinuxPodSandboxConfig, LinuxSandboxSecurityContext, NamespaceMode, NamespaceOption,
-    PodSandboxConfig, PodSandboxMetadata, PortMapping, ProfileType, Protocol, SecurityProfile,
+    DnsConfig, Int64Value, LinuxPodSandboxConfig, LinuxSandboxSecurityContext, NamespaceMode,
+    NamespaceOption, PodSandboxConfig, PodSandboxMetadata, PortMapping, ProfileType, Protocol,
+    SecurityProfile,
 };
 use strongroom_node_plan::pod;
 use strongroom_node_plan::security::supplemental_groups;
@@ -51,7 +52,7 @@ pub(crate) fn hostname(pod: &Pod, node: &str) -> String {
     if pod::host_network(pod) {
         return node.to_owned();
     }
-    let wanted = pod::spec(pod).and_then(|spec| spec.hostname.as_deref());
+    let wanted = pod.spec.as_ref().and_then(|spec| spec.hostname.as_deref());
     let name = wanted
         .filter(|name| !name.is_empty())
         .unwrap_or_else(|| pod::name(pod));
@@ -64,7 +65,7 @@ pub(crate) fn hostname(pod: &Pod, node: &str) -> String {
 /// The sandbox.
 pub(crate) fn sandbox_config(context: &Context, pod: &Pod, attempt: u32) -> PodSandboxConfig {
     let default = PodSpec::default();
-    let spec = pod::spec(pod).unwrap_or(&default);
+    let spec = pod.spec.as_ref().unwrap_or(&default);
     let mut labels = pod.metadata.labels.clone().unwrap_or_default();
     labels.extend(owner_labels(context, pod));
     PodSandboxConfig {
@@ -95,7 +96,11 @@ pub(crate) fn sandbox_config(context: &Context, pod: &Pod, attempt: u32) -> PodS
 /// The namespaces of the pod and of each of its containers.
 pub(crate) fn namespaces(spec: &PodSpec) -> NamespaceOption {
     let host = |wanted: Option<bool>, otherwise: NamespaceMode| {
-        if wanted == Some(true) { NamespaceMode::Node } else { otherwise }
+        if wanted == Some(true) {
+            NamespaceMode::Node
+        } else {
+            otherwise
+        }
     };
     let pid = if spec.share_process_namespace == Some(true) {
         NamespaceMode::Pod
@@ -112,14 +117,15 @@ pub(crate) fn namespaces(spec: &PodSpec) -> NamespaceOption {
 
 /// A seccomp profile as the runtime is told of it; none is unconfined.
 pub(crate) fn seccomp(profile: Option<&SeccompProfile>) -> SecurityProfile {
-    let (kind, localhost_ref) = match profile.map(|profile| (profile.type_.as_str(), &profile.localhost_profile)) {
-        Some(("RuntimeDefault", _)) => (ProfileType::RuntimeDefault, String::new()),
-        Some(("Localhost", path)) => (
-            ProfileType::Localhost,
-            format!("/var/lib/kubelet/seccomp/{}", path.as_deref().unwrap_or_default()),
-        ),
-        _ => (ProfileType::Unconfined, String::new()),
-    };
+    let (kind, localhost_ref) =
+        match profile.map(|profile| (profile.type_.as_str(), &profile.localhost_profile)) {
+            Some(("RuntimeDefault", _)) => (ProfileType::RuntimeDefault, String::new()),
+            Some(("Localhost", path)) => (
+                ProfileType::Localhost,
+                format!("/var/lib/kubelet/seccomp/{}", path.as_deref().unwrap_or_default()),
+            ),
+            _ => (ProfileType::Unconfined, String::new()),
+        };
     SecurityProfile {
         profile_type: kind as i32,
         localhost_ref,
@@ -230,7 +236,12 @@ fn cluster_dns(context: &Context, namespace: &str) -> DnsConfig {
     ];
     searches.extend(host.searches);
     DnsConfig {
-        servers: context.config.cluster_dns.iter().map(ToString::to_string).collect(),
+        servers: context
+            .config
+            .cluster_dns
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         searches,
         options: vec!["ndots:5".to_owned()],
     }

@@ -237,8 +237,16 @@ mod tests {
     #[test]
     fn patches() {
         for (from, to, expect) in [
-            (json!({}), json!({"phase": "Pending"}), json!({"phase": "Pending"})),
-            (json!({"phase": "Pending"}), json!({"phase": "Pending"}), json!({})),
+            (
+                json!({}),
+                json!({"phase": "Pending"}),
+                json!({"phase": "Pending"}),
+            ),
+            (
+                json!({"phase": "Pending"}),
+                json!({"phase": "Pending"}),
+                json!({}),
+            ),
             (
                 json!({"phase": "Failed", "reason": "Evicted"}),
                 json!({"phase": "Failed"}),

@@ -50,7 +50,11 @@ pub(crate) struct VolumeKeeper {
 
 impl VolumeKeeper {
     /// Begins to keep a pod's volumes.
-    pub fn start(context: Arc<Context>, pod: watch::Receiver<Arc<Pod>>, mailbox: Arc<Mailbox>) -> VolumeKeeper {
+    pub fn start(
+        context: Arc<Context>,
+        pod: watch::Receiver<Arc<Pod>>,
+        mailbox: Arc<Mailbox>,
+    ) -> VolumeKeeper {
         let (told, state) = watch::channel(Volumes::default());
         let stop = CancellationToken::new();
         let keeper = Keeper {
@@ -119,7 +123,10 @@ impl Keeper {
             }
             let sweep_at = self.bring(&pod, &wanted).await;
             needs = Some((Arc::clone(&pod), by_volume));
-            let next = [sweep_at, renew_at, self.next_retry()].into_iter().flatten().min();
+            let next = [sweep_at, renew_at, self.next_retry()]
+                .into_iter()
+                .flatten()
+                .min();
             let timer = async {
                 match next {
                     Some(next) => tokio::time::sleep_until(next.into()).await,
@@ -133,7 +140,10 @@ impl Keeper {
                 () = timer => {}
             }
             let now = Instant::now();
-            let retried = self.failures.iter().filter(|(_, failure)| failure.retry_at <= now);
+            let retried = self
+                .failures
+                .iter()
+                .filter(|(_, failure)| failure.retry_at <= now);
             due = Some(retried.map(|(name, _)| name.clone()).collect());
         }
     }

@@ -40,10 +40,7 @@ fn http(port: u16) -> Handler {
 #[tokio::test]
 async fn http_probes() {
     let cases: [(&'static [&'static str], &str); 5] = [
-        (
-            &["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"],
-            "Success",
-        ),
+        (&["HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"], "Success"),
         (
             &["HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"],
             "Failure(\"HTTP probe failed with statuscode: 503\")",

@@ -25,7 +25,7 @@ const FILES_IN_MEMORY: u64 = 1 << 20;
 
 /// The volumes of a pod.
 pub(crate) fn specs(pod: &Pod) -> impl Iterator<Item = &VolumeSpec> {
-    let volumes = pod::spec(pod).and_then(|spec| spec.volumes.as_deref());
+    let volumes = pod.spec.as_ref().and_then(|spec| spec.volumes.as_deref());
     volumes.unwrap_or_default().iter()
 }
 
@@ -63,10 +63,7 @@ pub(crate) enum VolumeFailure {
 /// A volume that is there.
 pub(crate) enum Placed {
     /// Files that the node writes.
-    Files {
-        volume: Box<Volume>,
-        published: bool,
-    },
+    Files { volume: Box<Volume>, published: bool },
     /// A directory in memory that only the pod writes.
     Memory(Box<Volume>),
     /// A directory or path that the node does not write.
@@ -212,7 +209,9 @@ fn host_path(path: &str, type_: &str) -> Result<Placed, VolumeFailure> {
         "Directory" | "DirectoryOrCreate" => is("directory", fs::Metadata::is_dir)?,
         "File" | "FileOrCreate" => is("file", fs::Metadata::is_file)?,
         "Socket" => is("socket file", |metadata| metadata.file_type().is_socket())?,
-        "CharDevice" => is("character device", |metadata| metadata.file_type().is_char_device())?,
+        "CharDevice" => is("character device", |metadata| {
+            metadata.file_type().is_char_device()
+        })?,
         "BlockDevice" => is("block device", |metadata| metadata.file_type().is_block_device())?,
         // The runtime would make a directory of what is not there, and so does this.
         _ if !place.exists() => fs::create_dir_all(&place).map_err(make(&place))?,
