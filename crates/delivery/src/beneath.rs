@@ -11,6 +11,9 @@ use rustix::io::Errno;
 /// The most steps that removing one tree takes, should somebody add to it while it is being removed.
 const REMOVAL_STEPS: usize = 1_000_000;
 
+/// The most bytes of a path in one system call; the kernel takes 4095.
+const LONGEST_PATH: usize = 4000;
+
 /// How names are resolved everywhere in a volume.
 pub(crate) const CLOSED: ResolveFlags = ResolveFlags::BENEATH
     .union(ResolveFlags::NO_SYMLINKS)
@@ -59,10 +62,24 @@ pub(crate) fn openat2(
 /// Opens the directory that `elements` lead to; at most two directories are open at a time.
 pub(crate) fn descend<Name: AsRef<OsStr>>(directory: impl AsFd, elements: &[Name]) -> Result<OwnedFd, Errno> {
     let mut current = open_directory(directory, OsStr::new("."))?;
+    let mut path = OsString::new();
     for element in elements {
-        current = open_directory(&current, element.as_ref())?;
+        let element = element.as_ref();
+        // The kernel takes many elements at once, and resolves each of them as it would alone.
+        if path.len() + 1 + element.len() > LONGEST_PATH {
+            current = open_directory(&current, &path)?;
+            path.clear();
+        }
+        if !path.is_empty() {
+            path.push("/");
+        }
+        path.push(element);
     }
-    Ok(current)
+    if path.is_empty() {
+        Ok(current)
+    } else {
+        open_directory(&current, &path)
+    }
 }
 
 /// The names in a directory, without `.` and `..`.

@@ -31,7 +31,7 @@ const LINK_TEMPORARY: &str = "..link_tmp";
 /// to open a file in what it led to still finds it.
 const RETIREMENT: Duration = Duration::from_secs(1);
 /// How many retired sets are kept at most, whatever their age.
-const RETIRED_SETS: usize = 3;
+const RETIRED_SETS: usize = 8;
 
 /// Where a volume's files are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,7 +187,10 @@ impl Volume {
     /// # Errors
     /// The volume cannot be read.
     pub fn is_published(&self) -> Result<bool, DeliveryError> {
-        Ok(self.current()?.is_some())
+        let Some(name) = self.current_name()? else {
+            return Ok(false);
+        };
+        Ok(beneath::open_directory(&self.root, &name).is_ok())
     }
 
     /// Makes `payload` the volume's files: readers see the whole old or the whole new set. What is there already is
@@ -208,13 +211,15 @@ impl Volume {
             });
         }
         self.sweep();
-        let current = self.current()?;
-        let unchanged = current
-            .as_ref()
-            .is_some_and(|(_, data)| compare::holds(data, &layout, ownership));
+        let current = self.current_name()?;
+        let holds = |name| {
+            beneath::open_directory(&self.root, name)
+                .is_ok_and(|data| compare::holds(&data, &layout, ownership))
+        };
+        let unchanged = current.as_deref().is_some_and(holds);
         let directory = match current {
-            Some((name, _)) if unchanged => name,
-            current => self.replace(current.map(|(name, _)| name), &layout, ownership)?,
+            Some(name) if unchanged => name,
+            old => self.replace(old, &layout, ownership)?,
         };
         self.own_root(ownership)?;
         self.link(&layout)
@@ -229,6 +234,7 @@ impl Volume {
     /// Returns when to call this again; [`Volume::publish`] calls it as well.
     pub fn sweep(&mut self) -> Option<Instant> {
         let due = Instant::now().checked_sub(RETIREMENT);
+        // By age, then by name, which begins with the time.
         let mut by_age: Vec<(Instant, OsString)> = self
             .retired
             .iter()
@@ -295,17 +301,11 @@ impl Volume {
         remove_volume(&path)
     }
 
-    /// What is published: the directory's name, and the directory.
-    fn current(&self) -> Result<Option<(OsString, OwnedFd)>, DeliveryError> {
+    /// The name of the directory whose files are published.
+    fn current_name(&self) -> Result<Option<OsString>, DeliveryError> {
         let target =
             beneath::link_target(&self.root, OsStr::new(DATA)).doing("read", || self.describe(DATA))?;
-        let Some(name) = target.filter(|target| is_data_directory(target)) else {
-            return Ok(None);
-        };
-        match beneath::open_directory(&self.root, &name) {
-            Ok(data) => Ok(Some((name, data))),
-            Err(_) => Ok(None),
-        }
+        Ok(target.filter(|target| is_data_directory(target)))
     }
 
     /// Writes the new files beside the old ones and lets [`DATA`] lead to them.
@@ -331,8 +331,8 @@ impl Volume {
                 .doing("publish", || self.describe(DATA))
         });
         if let Err(error) = flipped {
-            let published = self.current().ok().flatten().is_some_and(|(name, _)| name == new);
-            if !published {
+            let published = self.current_name().ok().flatten();
+            if published.as_ref() != Some(&new) {
                 self.discard(&new);
                 return Err(self.explained(error, layout));
             }
@@ -341,7 +341,7 @@ impl Volume {
         Ok(new)
     }
 
-    /// Makes the links that users see, and removes those to what is there no more.
+    /// Makes the links that users see; removes those to what is there no more, and those that a crash left half made.
     fn link(&self, layout: &Layout<'_>) -> Result<(), DeliveryError> {
         let wanted = layout.names();
         for name in &wanted {
@@ -354,6 +354,10 @@ impl Volume {
             }
         }
         for name in beneath::names(&self.root).doing("list", || self.path.display().to_string())? {
+            if name == DATA_TEMPORARY || name == LINK_TEMPORARY {
+                beneath::remove(&self.root, &name).doing("remove", || self.describe(&name))?;
+                continue;
+            }
             let is_wanted = name.to_str().is_some_and(|name| wanted.contains(name));
             if is_wanted || name.as_bytes().starts_with(b"..") {
                 continue;
@@ -377,7 +381,7 @@ impl Volume {
 
     /// Sets of files that are not the current one: an earlier process was about to remove or to publish them.
     fn left_behind(&self) -> Result<BTreeMap<OsString, Instant>, DeliveryError> {
-        let current = self.current()?.map(|(name, _)| name);
+        let current = self.current_name()?;
         let names = beneath::names(&self.root).doing("list", || self.path.display().to_string())?;
         let now = Instant::now();
         let left = names
@@ -386,14 +390,21 @@ impl Volume {
         Ok(left.map(|name| (name, now)).collect())
     }
 
-    /// Removes a set of files; what cannot be removed is tried again by the next sweep.
+    /// Removes a set of files that is not published; what cannot be removed is tried again by the next sweep.
     fn discard(&mut self, name: &OsStr) {
-        match beneath::remove(&self.root, name) {
+        let removed = match self.current_name() {
+            Ok(current) if current.as_deref() != Some(name) => {
+                beneath::remove(&self.root, name).doing("remove", || self.describe(name))
+            }
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        match removed {
             Ok(()) => {
                 self.retired.remove(name);
             }
-            Err(errno) => {
-                tracing::warn!(volume = %self.path.display(), %errno, "old files of a volume could not be removed");
+            Err(error) => {
+                tracing::warn!(%error, "old files of a volume could not be removed");
                 self.retired.insert(name.to_owned(), Instant::now());
             }
         }

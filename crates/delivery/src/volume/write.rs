@@ -5,7 +5,6 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
-use rustix::rand::GetRandomFlags;
 use strongroom_node_plan::File;
 
 use super::{Ownership, Volume};
@@ -38,7 +37,7 @@ impl Volume {
     fn make_data_directory(&self) -> Result<OsString, DeliveryError> {
         let mut attempts = 0;
         loop {
-            let name = data_directory_name().doing("name", || "a directory for new files".to_owned())?;
+            let name = data_directory_name();
             match rustix::fs::mkdirat(&self.root, &name, Mode::RWXU) {
                 Ok(()) => return Ok(name),
                 Err(Errno::EXIST) if attempts < ATTEMPTS => attempts += 1,
@@ -81,10 +80,10 @@ fn write_file(directory: &OwnedFd, name: &OsStr, file: &File, ownership: &Owners
     ownership.apply(&open, file.owner, ownership.file_mode(file.mode))
 }
 
-/// `..2026_01_02_03_04_05.123456789`: when it was made, in UTC, and a random number.
-fn data_directory_name() -> Result<OsString, Errno> {
-    let mut random = [0_u8; 4];
-    rustix::rand::getrandom(&mut random, GetRandomFlags::empty())?;
-    let now = jiff::Timestamp::now().strftime("..%Y_%m_%d_%H_%M_%S");
-    Ok(format!("{now}.{}", u32::from_ne_bytes(random)).into())
+/// `..2026_01_02_03_04_05.123456789`: when it was made, in UTC. Sorts by age.
+fn data_directory_name() -> OsString {
+    jiff::Timestamp::now()
+        .strftime("..%Y_%m_%d_%H_%M_%S.%9N")
+        .to_string()
+        .into()
 }
