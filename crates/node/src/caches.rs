@@ -130,11 +130,6 @@ impl Caches {
         }
     }
 
-    /// How many objects are watched or kept.
-    pub fn len(&self) -> usize {
-        self.entries().len()
-    }
-
     fn entries(&self) -> MutexGuard<'_, HashMap<Key, Entry>> {
         // A panic while it was held leaves whole entries: each is replaced in one step.
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)

@@ -12,7 +12,7 @@ use strongroom_cri::messages::image::ImageSpec;
 use strongroom_cri::messages::sandbox::{Int64Value, NamespaceOption, ProfileType, SecurityProfile};
 use strongroom_node_plan::actions::spec_hash;
 use strongroom_node_plan::environment::{CommandLine, Environment};
-use strongroom_node_plan::pod::{self, Member};
+use strongroom_node_plan::pod::Member;
 use strongroom_node_plan::security::{ImageUser, Security, Share};
 
 use crate::context::Context;

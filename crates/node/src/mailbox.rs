@@ -24,11 +24,6 @@ impl Mailbox {
         self.containers.notify_one();
     }
 
-    /// The pod's volumes are to be looked at.
-    pub fn look_at_volumes(&self) {
-        self.volumes.notify_one();
-    }
-
     /// The pod's containers are to be looked at.
     pub fn look_at_containers(&self) {
         self.containers.notify_one();

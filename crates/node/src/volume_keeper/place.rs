@@ -9,7 +9,6 @@ use std::time::Instant;
 use k8s_openapi::api::core::v1::{Pod, Volume as VolumeSpec};
 use strongroom_delivery::{DeliveryError, Ownership, Volume, remove_volume, unbind_sub_paths};
 use strongroom_node_plan::Payload;
-use strongroom_node_plan::pod;
 use strongroom_node_plan::quantity::Amount;
 use strongroom_node_plan::security::fs_group;
 use strongroom_node_plan::volumes::{VolumeError, VolumeKind};
