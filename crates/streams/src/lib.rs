@@ -1,7 +1,11 @@
 //! How do bytes flow between a client and a process? WebSocket and SPDY streams of exec, attach and port-forward.
 
 mod idle;
+pub mod port_forward;
+pub mod remote_command;
 pub mod spdy;
+pub mod upgrade;
+pub mod websocket;
 
 use std::time::Duration;
 

@@ -104,13 +104,20 @@ struct DataFrame {
     remaining: usize,
 }
 
-impl FrameReader {
+impl Default for FrameReader {
     /// For a connection that begins.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             headers: HeaderReader::new(),
             data: None,
         }
+    }
+}
+
+impl FrameReader {
+    /// For a connection that begins.
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Takes the next frame, or piece of a data frame, from the front of `buffer`; `None` when more bytes are needed.
@@ -231,12 +238,19 @@ pub struct FrameWriter {
     headers: HeaderWriter,
 }
 
-impl FrameWriter {
+impl Default for FrameWriter {
     /// For a connection that begins.
-    pub fn new() -> Self {
+    fn default() -> Self {
         Self {
             headers: HeaderWriter::new(),
         }
+    }
+}
+
+impl FrameWriter {
+    /// For a connection that begins.
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Appends `frame` to `out`. Frames must be sent in the order in which they are written: header blocks hang

@@ -11,6 +11,9 @@ use super::connection::Shared;
 use super::error::SpdyError;
 use super::frame::{CANCEL, Frame};
 
+/// Bytes of one frame that is sent. So many frames wait at most, and so much memory.
+const PIECE: usize = 32 * 1024;
+
 /// How the other side's data came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
@@ -99,11 +102,12 @@ impl StreamWriter {
     ///
     /// # Errors
     /// [`SpdyError::Reset`] once the other side takes no more of this stream, [`SpdyError::Closed`] without a connection.
-    pub async fn send(&mut self, data: Bytes) -> Result<(), SpdyError> {
-        if data.is_empty() {
-            return Ok(());
+    pub async fn send(&mut self, mut data: Bytes) -> Result<(), SpdyError> {
+        while !data.is_empty() {
+            let piece = data.split_to(data.len().min(PIECE));
+            self.write(piece, false).await?;
         }
-        self.write(data, false).await
+        Ok(())
     }
 
     /// Says that no more bytes follow; the other direction goes on.
