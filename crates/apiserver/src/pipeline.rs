@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
-use strongroom_access::Identity;
+use strongroom_access::{FrontProxyHeaders, Identity};
 use strongroom_objects::Status;
 use strongroom_resources::options::Query;
 
 use crate::authentication::{Caller, authenticate, without_bearer_protocol};
-use crate::authorization::authorize;
+use crate::authorization::authorize_now;
 use crate::body::{self, Body, RequestBody};
 use crate::impersonation::impersonate;
 use crate::limits::{Seat, SeatKind};
@@ -28,6 +28,8 @@ use crate::trail::{RequestObject, Trail};
 pub struct Peer {
     /// What it proved itself with when it connected.
     pub credential: Credential,
+    /// Headers that are believed of it, if it is a proxy in front.
+    pub front_proxy: Option<Arc<FrontProxyHeaders>>,
     /// Where it calls from; `None` within this process.
     pub address: Option<IpAddr>,
 }
@@ -108,7 +110,7 @@ where
             trail.acts_as(user);
         }
         trail.received(server).await?;
-        match authorize(server, user, &info, &query, verb) {
+        match authorize_now(server, user, &info, &query, verb).await {
             Ok(reason) => trail.authorized(true, &reason),
             Err(refused) => {
                 trail.authorized(false, &refused.reason);

@@ -18,19 +18,17 @@
 //! | `event_expiry` | deletes events an hour after their last write | `event_expiry::expiry` |
 //!
 //! Deciding is pure (data and `now` in, actions out); acting is a handful of requests.
-//! `list_watch` turns a collection into a stream of changes that never ends and never fails,
-//! `work_queue` remembers what is to be done and when, `request` makes one call.
+//! Crate `client`: `list_watch` turns a collection into a stream of changes that never ends and never fails,
+//! `request` makes one call. `work_queue` remembers what is
+//! to be done and when.
 
 mod bootstrap_signer;
 mod bootstrap_token;
 mod discovery;
 mod event_expiry;
 mod garbage;
-mod list_watch;
 mod namespace_defaults;
 mod namespaces;
-mod object;
-mod request;
 mod role_aggregation;
 mod service_account_tokens;
 mod token_cleaner;
@@ -44,6 +42,8 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+
+use strongroom_client::{list_watch, object, request};
 
 use crate::request::ApiClient;
 

@@ -60,6 +60,7 @@ impl Certificates {
             certificate,
             key,
             client_ca,
+            front_proxies: settings.authentication.front_proxies(),
         })?;
         let local = address::local(settings.advertise_address, settings.bind_address);
         let url = format!("https://{}", SocketAddr::new(local, listening.port()));
