@@ -6,6 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::Uri;
 use k8s_openapi::api::core::v1::Pod;
+use strongroom_streams::remote_command::Streams;
 
 /// The node, as its port sees it.
 ///
@@ -76,19 +77,6 @@ pub struct RunningContainer {
     pub log_path: PathBuf,
     /// Whether its process still runs, so that more may be written.
     pub running: bool,
-}
-
-/// Which streams of a process are wanted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Streams {
-    /// Its input.
-    pub stdin: bool,
-    /// Its output.
-    pub stdout: bool,
-    /// Its error output; never together with `tty`.
-    pub stderr: bool,
-    /// Whether it has a terminal.
-    pub tty: bool,
 }
 
 /// What the node or its runtime does not do. The texts reach the caller: they name containers, never contents.
