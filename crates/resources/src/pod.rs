@@ -1,14 +1,18 @@
 //! Pods: `../shared/spec/pods-and-kubelet.md` §1, §2, §5.6.
 
+mod change;
 mod defaults;
+#[cfg(test)]
+mod fixture;
 mod images;
 mod payloads;
 mod printing;
 mod quality;
 mod status;
+mod validate;
 
 use jiff::Timestamp;
-use strongroom_objects::{ColumnDefinition, Object, TableRowCondition, Value};
+use strongroom_objects::{ColumnDefinition, FieldError, Object, TableRowCondition, Value};
 
 use crate::names::NameRule;
 use crate::resource::{ALL_VERBS, Resource, StoredAs, Strategy, Subresource};
@@ -128,6 +132,23 @@ impl Strategy for Pods {
                     new.metadata.generation = old.metadata.generation + 1;
                 }
             }
+        }
+    }
+
+    fn validate(&self, object: &Object, errors: &mut Vec<FieldError>) {
+        validate::pod(object, errors);
+    }
+
+    fn validate_update(&self, new: &Object, old: &Object, subresource: &str, errors: &mut Vec<FieldError>) {
+        change::annotations(new, old, errors);
+        match subresource {
+            "status" => status::change(new, old, errors),
+            "binding" => {}
+            "ephemeralcontainers" => errors.push(FieldError::forbidden(
+                "spec.ephemeralContainers",
+                "Strongroom's nodes do not run ephemeral containers",
+            )),
+            _ => change::spec(new, old, errors),
         }
     }
 
