@@ -7,7 +7,10 @@ use x509_parser::certification_request::{X509CertificationRequest, X509Certifica
 use x509_parser::cri_attributes::ParsedCriAttribute;
 use x509_parser::error::X509Error;
 use x509_parser::extensions::{GeneralName, ParsedExtension, SubjectAlternativeName};
-use x509_parser::oid_registry::{OID_NIST_EC_P521, OID_SIG_ECDSA_WITH_SHA512, OID_X509_EXT_SUBJECT_ALT_NAME};
+use x509_parser::oid_registry::{
+    OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P521, OID_PKCS1_RSAENCRYPTION, OID_SIG_ECDSA_WITH_SHA512,
+    OID_SIG_ED25519, OID_X509_EXT_SUBJECT_ALT_NAME,
+};
 use x509_parser::pem::Pem;
 use x509_parser::prelude::{FromDer as _, X509Name};
 
@@ -232,6 +235,16 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 }
 
 fn check_signature(request: &X509CertificationRequest<'_>) -> Result<(), RequestError> {
+    let key = &request.certification_request_info.subject_pki.algorithm.algorithm;
+    if ![
+        OID_PKCS1_RSAENCRYPTION,
+        OID_KEY_TYPE_EC_PUBLIC_KEY,
+        OID_SIG_ED25519,
+    ]
+    .contains(key)
+    {
+        return Err(RequestError::UnknownAlgorithm);
+    }
     match request.verify_signature() {
         Ok(()) => Ok(()),
         Err(X509Error::SignatureUnsupportedAlgorithm) => check_p521(request),

@@ -3,6 +3,7 @@
 mod auditing;
 mod authentication;
 mod certificates;
+mod signing;
 pub mod store;
 
 use std::net::SocketAddr;
@@ -85,6 +86,7 @@ async fn serve(
 
     let shutdown = CancellationToken::new();
     let signing_key = authentication::signing_key(&settings.authentication, &data_dir)?;
+    let certificate_authority = signing::authority(&settings, &data_dir)?;
     let server = ApiServer::start(config(&settings, &data_dir, &opened, address)?).await?;
     let announced = server.clone();
     shutdown::on_signal(shutdown.clone(), settings.shutdown_delay_duration, move || {
@@ -113,6 +115,7 @@ async fn serve(
                 };
                 issue_legacy(&signing_key, &claims)
             })),
+            certificate_authority,
         },
         shutdown.clone(),
     ));
