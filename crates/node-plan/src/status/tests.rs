@@ -214,6 +214,17 @@ fn waiting_reasons() {
             "x",
         ),
         (Waiting::image_pull(&"denied"), "ErrImagePull", "denied"),
+        (Waiting::of_pull_error("x", "denied"), "ErrImagePull", "denied"),
+        (
+            Waiting::of_pull_error("x", "RegistryUnavailable: 503"),
+            "RegistryUnavailable",
+            "image pull failed for x because the registry is unavailable: 503",
+        ),
+        (
+            Waiting::of_pull_error("x", "SignatureValidationFailed"),
+            "SignatureValidationFailed",
+            "image pull failed for x because the signature validation failed",
+        ),
         (
             Waiting::image_pull_back_off("busybox", "denied"),
             "ImagePullBackOff",
