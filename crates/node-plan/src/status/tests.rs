@@ -475,7 +475,12 @@ fn pods_that_end_early() {
         "PodInitializing"
     );
     assert_eq!(scene.container("i")["state"]["terminated"]["exitCode"], 1);
-    // A crash loop that is ended shows its last crash.
+    // A crash loop that is being ended shows its last crash.
+    let scene = Scene::new(one("Always"))
+        .with("c", 0, exited(5, 2))
+        .waits("c", Waiting::bare("CrashLoopBackOff"))
+        .lives(Life::Ending);
+    assert_eq!(scene.container("c")["state"]["terminated"]["exitCode"], 5);
     let scene = Scene::new(one("Always"))
         .with("c", 0, exited(5, 2))
         .waits("c", Waiting::bare("CrashLoopBackOff"))
