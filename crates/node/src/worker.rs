@@ -163,20 +163,24 @@ impl Worker {
         self.context.statuses.forget(&uid);
     }
 
+    /// Waits until there is a reason to look again. The server's echo of a status is none.
     async fn wait(&mut self, limit: Option<Duration>) {
         self.failed.clear();
+        let known = self.assigned.borrow_and_update().clone();
         let timer = async {
             match limit {
                 Some(limit) => tokio::time::sleep(limit).await,
                 None => std::future::pending().await,
             }
         };
+        let is_other = |now: &Assignment| now.removed != known.removed || is_other(&now.pod, &known.pod);
+        let mailbox = Arc::clone(&self.mailbox);
         tokio::select! {
-            changed = self.assigned.changed() => if changed.is_err() {
+            changed = self.assigned.wait_for(is_other) => if changed.is_err() {
                 // The node ends; containers go on.
                 std::future::pending::<()>().await;
             },
-            () = self.mailbox.for_containers() => {}
+            () = mailbox.for_containers() => {}
             () = timer => {}
         }
     }
@@ -488,6 +492,15 @@ impl Worker {
             }
         }
     }
+}
+
+/// Whether a pod is another one in more than its status.
+fn is_other(one: &Pod, other: &Pod) -> bool {
+    one.spec != other.spec
+        || one.metadata.labels != other.metadata.labels
+        || one.metadata.annotations != other.metadata.annotations
+        || one.metadata.deletion_timestamp != other.metadata.deletion_timestamp
+        || one.metadata.deletion_grace_period_seconds != other.metadata.deletion_grace_period_seconds
 }
 
 /// When the pod shall be gone, in seconds since 1970.
