@@ -146,7 +146,7 @@ impl Worker {
             let pod = if assignment.removed {
                 ending(&assignment.pod)
             } else {
-                assignment.pod
+                Arc::clone(&assignment.pod)
             };
             self.of_volumes.send_if_modified(|known| {
                 let is_other = !Arc::ptr_eq(known, &pod);
@@ -156,7 +156,7 @@ impl Worker {
             match self.pass(&pod, assignment.removed).await {
                 Next::Again => continue,
                 Next::Gone => break,
-                Next::Wait(limit) => self.wait(limit).await,
+                Next::Wait(limit) => self.wait(limit, &assignment).await,
             }
         }
         self.context.caches.unregister(&uid);
@@ -164,9 +164,8 @@ impl Worker {
     }
 
     /// Waits until there is a reason to look again. The server's echo of a status is none.
-    async fn wait(&mut self, limit: Option<Duration>) {
+    async fn wait(&mut self, limit: Option<Duration>, known: &Assignment) {
         self.failed.clear();
-        let known = self.assigned.borrow_and_update().clone();
         let timer = async {
             match limit {
                 Some(limit) => tokio::time::sleep(limit).await,
@@ -175,11 +174,16 @@ impl Worker {
         };
         let is_other = |now: &Assignment| now.removed != known.removed || is_other(&now.pod, &known.pod);
         let mailbox = Arc::clone(&self.mailbox);
-        tokio::select! {
-            changed = self.assigned.wait_for(is_other) => if changed.is_err() {
-                // The node ends; containers go on.
+        let assigned = &mut self.assigned;
+        let changed = async {
+            let node_ends = assigned.wait_for(is_other).await.is_err();
+            if node_ends {
+                // Containers go on.
                 std::future::pending::<()>().await;
-            },
+            }
+        };
+        tokio::select! {
+            () = changed => {}
             () = mailbox.for_containers() => {}
             () = timer => {}
         }
