@@ -4,6 +4,7 @@ mod auditing;
 mod authentication;
 mod certificates;
 mod node;
+mod signing;
 pub mod store;
 
 use std::net::SocketAddr;
@@ -86,6 +87,7 @@ async fn serve(
 
     let shutdown = CancellationToken::new();
     let signing_key = authentication::signing_key(&settings.authentication, &data_dir)?;
+    let certificate_authority = signing::authority(&settings, &data_dir)?;
     let server = ApiServer::start(config(&settings, &data_dir, &opened, address)?).await?;
     let announced = server.clone();
     shutdown::on_signal(shutdown.clone(), settings.shutdown_delay_duration, move || {
@@ -114,6 +116,7 @@ async fn serve(
                 };
                 issue_legacy(&signing_key, &claims)
             })),
+            certificate_authority,
         },
         shutdown.clone(),
     ));

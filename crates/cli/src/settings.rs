@@ -81,6 +81,19 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", help_heading = "Serving")]
     pub client_ca_file: Option<PathBuf>,
 
+    /// The certificate of the CA that signs what CertificateSigningRequests ask for, PEM [default: Strongroom's own
+    /// CA, unless --client-ca-file names another]
+    #[arg(long, value_name = "FILE", help_heading = "Serving")]
+    pub cluster_signing_cert_file: Option<PathBuf>,
+
+    /// That CA's private key, PEM
+    #[arg(long, value_name = "FILE", help_heading = "Serving")]
+    pub cluster_signing_key_file: Option<PathBuf>,
+
+    /// How long certificates that are signed on request hold at most
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "8760h0m0s", help_heading = "Serving")]
+    pub cluster_signing_duration: Duration,
+
     /// What clients trust to recognise this server, PEM, as published in `kube-root-ca.crt`
     /// [default: Strongroom's own CA, or --tls-cert-file where that is given]
     #[arg(long, value_name = "FILE", help_heading = "Serving")]
@@ -254,6 +267,21 @@ impl Settings {
             (None, None) => Ok(None),
             _ => anyhow::bail!(
                 "A serving certificate needs both --tls-cert-file and --tls-private-key-file; give the missing one too."
+            ),
+        }
+    }
+
+    /// The certificate and key of the CA that signs on request, if they are given.
+    ///
+    /// # Errors
+    /// When only one of the two is given.
+    pub fn signing_files(&self) -> anyhow::Result<Option<(&Path, &Path)>> {
+        match (&self.cluster_signing_cert_file, &self.cluster_signing_key_file) {
+            (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+            (None, None) => Ok(None),
+            _ => anyhow::bail!(
+                "A CA that signs needs both --cluster-signing-cert-file and --cluster-signing-key-file; give the \
+                 missing one too."
             ),
         }
     }
