@@ -1,13 +1,14 @@
-//! What is asked of a write beside its object's own rules: what a new pod gets from its service account, which rights
-//! its author may give away, and what a node must leave alone.
+//! What is asked of a write beside its object's own rules: what a new pod gets from its service account, who asks for a
+//! certificate and who may give it, which rights an author may give away, and what a node must leave alone.
 
+mod certificates;
 mod escalation;
 mod node_restriction;
 mod service_account;
 
 use strongroom_access::Identity;
 use strongroom_objects::{Object, Status};
-use strongroom_resources::ROLES;
+use strongroom_resources::{CERTIFICATE_SIGNING_REQUESTS, ROLES};
 
 use crate::routes::Target;
 use crate::server::ApiServer;
@@ -30,11 +31,14 @@ pub(crate) struct PlannedWrite<'a> {
 /// 403 when what it asks for is not there or not for it.
 pub(crate) async fn complete(
     server: &ApiServer,
+    user: &Identity,
     target: &Target,
     object: &mut Object,
 ) -> Result<(), Box<Status>> {
-    if target.resource.group.is_empty() && target.resource.plural == "pods" {
-        service_account::complete(server, target, object).await?;
+    match (target.resource.group, target.resource.plural) {
+        ("", "pods") => service_account::complete(server, target, object).await?,
+        (group, _) if group == CERTIFICATE_SIGNING_REQUESTS.group => certificates::complete(user, object),
+        _ => {}
     }
     Ok(())
 }
@@ -49,6 +53,7 @@ pub(crate) fn check(server: &ApiServer, write: &PlannedWrite<'_>) -> Result<(), 
         (group, Some(new)) if group == ROLES.group => {
             escalation::check(server, write.user, write.target, write.old, new)
         }
+        (group, _) if group == CERTIFICATE_SIGNING_REQUESTS.group => certificates::check(server, write),
         _ => Ok(()),
     }
 }

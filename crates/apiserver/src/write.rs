@@ -332,7 +332,7 @@ pub(crate) async fn create_object(
     mut writer: Writer,
 ) -> Result<Written, Box<Status>> {
     let resource = target.resource;
-    admission::complete(server, target, &mut new.object).await?;
+    admission::complete(server, &writer.user, target, &mut new.object).await?;
     let generates = new.object.metadata.name.is_empty() && !new.object.metadata.generate_name.is_empty();
     let mut tries = 0;
     loop {

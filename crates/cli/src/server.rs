@@ -3,6 +3,8 @@
 mod auditing;
 mod authentication;
 mod certificates;
+mod node;
+mod signing;
 pub mod store;
 
 use std::net::SocketAddr;
@@ -85,6 +87,7 @@ async fn serve(
 
     let shutdown = CancellationToken::new();
     let signing_key = authentication::signing_key(&settings.authentication, &data_dir)?;
+    let certificate_authority = signing::authority(&settings, &data_dir)?;
     let server = ApiServer::start(config(&settings, &data_dir, &opened, address)?).await?;
     let announced = server.clone();
     shutdown::on_signal(shutdown.clone(), settings.shutdown_delay_duration, move || {
@@ -113,9 +116,13 @@ async fn serve(
                 };
                 issue_legacy(&signing_key, &claims)
             })),
+            certificate_authority,
         },
         shutdown.clone(),
     ));
+    let advertised = address::advertised(settings.advertise_address, settings.bind_address);
+    let advertised = SocketAddr::new(advertised, address.port());
+    let node = node::start(&settings, &data_dir, &server, advertised, shutdown.clone());
     tokio::spawn(certificates.maintain()?);
     if let Some(compaction) = compaction(&settings) {
         tokio::spawn(compact_regularly(Arc::clone(&store), compaction));
@@ -135,6 +142,9 @@ async fn serve(
     tracing::debug!("connections are closed");
     let _ = tokio::time::timeout(FAREWELL, controllers).await;
     tracing::debug!("controllers have ended");
+    if let Some(node) = node {
+        let _ = tokio::time::timeout(FAREWELL, node).await;
+    }
     let _ = tokio::time::timeout(FAREWELL, store.close()).await;
     tracing::debug!("the store is closed");
     outcome

@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+#[cfg(test)]
+mod tests;
+
 /// The first delay.
 pub const INITIAL: SignedDuration = SignedDuration::from_secs(10);
 /// The longest delay.

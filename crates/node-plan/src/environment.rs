@@ -227,7 +227,7 @@ impl Collected {
                 return Ok(());
             };
             for (key, value) in found.data.iter().flatten() {
-                self.from_key(prefix, key, value.as_bytes(), sources.names, &mut skipped)?;
+                self.set_key(prefix, key, value.as_bytes(), sources.names, &mut skipped)?;
             }
             self.skipped(skipped, "configMap", namespace, &written.name);
         } else if let Some(written) = &source.secret_ref {
@@ -236,14 +236,14 @@ impl Collected {
                 return Ok(());
             };
             for (key, value) in found.data.iter().flatten() {
-                self.from_key(prefix, key, &value.0, sources.names, &mut skipped)?;
+                self.set_key(prefix, key, &value.0, sources.names, &mut skipped)?;
             }
             self.skipped(skipped, "secret", namespace, &written.name);
         }
         Ok(())
     }
 
-    fn from_key(
+    fn set_key(
         &mut self,
         prefix: &str,
         key: &str,

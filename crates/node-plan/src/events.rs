@@ -7,6 +7,12 @@ use k8s_openapi::api::core::v1::Pod;
 use crate::backoff::go_seconds;
 use crate::pod::{self, Member};
 
+mod recorder;
+#[cfg(test)]
+mod tests;
+
+pub use recorder::{Record, Recorder};
+
 /// An event about a pod or one of its containers, before it becomes an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {

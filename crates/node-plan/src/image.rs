@@ -4,6 +4,9 @@ use std::fmt;
 
 use crate::waiting::{self, Waiting};
 
+#[cfg(test)]
+mod tests;
+
 /// An image's name, read: `docker.io/library/busybox`, tag and digest apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {

@@ -23,6 +23,8 @@ pub mod references;
 pub mod security;
 pub mod status;
 pub mod termination;
+#[cfg(test)]
+mod testing;
 pub mod token_refresh;
 pub mod volumes;
 pub mod waiting;

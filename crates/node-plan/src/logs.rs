@@ -5,6 +5,9 @@
 
 use jiff::Timestamp;
 
+#[cfg(test)]
+mod tests;
+
 /// Where a line came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stream {
@@ -143,7 +146,8 @@ impl Writer {
             return;
         }
         if self.selection.timestamps && !continues {
-            self.append(line.time_text.as_bytes(), answer);
+            let time = fixed_width(line.time_text);
+            self.append(time.as_bytes(), answer);
             self.append(b" ", answer);
         }
         self.append(line.text, answer);
@@ -163,4 +167,18 @@ impl Writer {
         };
         answer.extend_from_slice(&bytes[..taken]);
     }
+}
+
+/// A time with all nine digits of its fraction, so that lines stand in columns.
+fn fixed_width(time: &str) -> String {
+    let (seconds, rest) = match time.split_once('.') {
+        Some(parts) => parts,
+        None => match time.get(19..) {
+            Some(zone) => (&time[..19], zone),
+            None => return time.to_owned(),
+        },
+    };
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    let zone = &rest[digits..];
+    format!("{seconds}.{:0<9}{zone}", &rest[..digits])
 }

@@ -96,7 +96,7 @@ impl Observed {
             .iter()
             .filter(|record| record.name == name)
             .collect();
-        found.sort_by(|a, b| (b.attempt, b.created_at).cmp(&(a.attempt, a.created_at)));
+        found.sort_by_key(|record| std::cmp::Reverse((record.attempt, record.created_at)));
         found
     }
 

@@ -10,6 +10,9 @@ use crate::events::{self, Event};
 use crate::handler::{self, Handler, HandlerError};
 use crate::pod::Member;
 
+#[cfg(test)]
+mod tests;
+
 /// What a probe asks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Question {

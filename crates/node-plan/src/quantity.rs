@@ -2,6 +2,9 @@
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
+#[cfg(test)]
+mod tests;
+
 /// A quantity that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'")]

@@ -8,6 +8,9 @@ use k8s_openapi::api::core::v1::{Container, Pod, Volume};
 use crate::objects::Kind;
 use crate::pod;
 
+#[cfg(test)]
+mod tests;
+
 /// What a pod needs of the server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct References {

@@ -8,6 +8,9 @@ use crate::node_facts::NodeFacts;
 use crate::pod::{self, Member, Role};
 use crate::quantity::{Amount, QuantityError};
 
+#[cfg(test)]
+mod tests;
+
 /// What a container runs as: its own security context over the pod's.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Security {

@@ -2,6 +2,9 @@
 
 use k8s_openapi::api::core::v1::Container;
 
+#[cfg(test)]
+mod tests;
+
 /// The most that is read of the termination message file, in bytes.
 pub const MAXIMUM_FILE_BYTES: usize = 4096;
 /// The most that is taken of the log instead, in bytes.

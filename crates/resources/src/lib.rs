@@ -6,6 +6,7 @@
 //! clock, a file or a random number: [`Context`] brings them.
 
 mod absent;
+mod certificate_signing_request;
 mod config_map;
 mod create;
 mod declared;
@@ -34,6 +35,7 @@ mod tls_pair;
 mod tree;
 mod update;
 
+pub use certificate_signing_request::CERTIFICATE_SIGNING_REQUESTS;
 pub use create::{Planned, plan_applied_create, plan_create};
 pub use delete::{DeleteOptions, Deletion, Propagation, parse_options as parse_delete_options, plan_delete};
 pub use metadata::{FOREGROUND_DELETION, ORPHAN};

@@ -113,6 +113,9 @@ pub trait Strategy: Sync + Send {
     /// Takes back what this write may not change. `subresource` is empty for the object itself.
     fn prepare_update(&self, _new: &mut Object, _old: &Object, _subresource: &str) {}
 
+    /// Sets the times that a write leaves to the server.
+    fn set_times(&self, _new: &mut Object, _old: &Object, _subresource: &str, _now: Timestamp) {}
+
     /// Everything that is wrong with the object, whatever it was before.
     fn validate(&self, _object: &Object, _errors: &mut Vec<FieldError>) {}
 

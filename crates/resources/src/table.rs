@@ -2,11 +2,12 @@
 
 use crate::resource::Resource;
 use crate::{
-    absent, config_map, event, lease, namespace, node, pod, rbac, reviews, secret, service, service_account,
+    absent, certificate_signing_request, config_map, event, lease, namespace, node, pod, rbac, reviews,
+    secret, service, service_account,
 };
 
 /// Every served resource, core first, in the order discovery lists them.
-pub static RESOURCES: [&Resource; 33] = [
+pub static RESOURCES: [&Resource; 34] = [
     &pod::BINDINGS,
     &config_map::CONFIG_MAPS,
     &absent::ENDPOINTS,
@@ -34,6 +35,7 @@ pub static RESOURCES: [&Resource; 33] = [
     &reviews::SELF_SUBJECT_ACCESS_REVIEWS,
     &reviews::SELF_SUBJECT_RULES_REVIEWS,
     &reviews::SUBJECT_ACCESS_REVIEWS,
+    &certificate_signing_request::CERTIFICATE_SIGNING_REQUESTS,
     &lease::LEASES,
     &event::EVENTS_K8S_IO,
     &rbac::CLUSTER_ROLE_BINDINGS,

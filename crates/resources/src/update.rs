@@ -68,6 +68,7 @@ pub fn plan_update(update: Update<'_>, context: &Context) -> Result<Change, Box<
     strategy.default_fields(&mut new);
     strategy.fold(&mut new);
     strategy.prepare_update(&mut new, old, subresource);
+    strategy.set_times(&mut new, old, subresource, context.now);
     let warnings: Vec<String> = metadata::drop_repeated_owners(&mut new.metadata)
         .into_iter()
         .collect();

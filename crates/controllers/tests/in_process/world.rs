@@ -69,6 +69,7 @@ impl World {
                 } = token;
                 format!("{namespace}/{service_account}/{service_account_uid}/{secret}")
             })),
+            certificate_authority: None,
         };
         tokio::spawn(strongroom_controllers::run(client, config, shutdown.clone()));
         self._stop = Some(shutdown.drop_guard());

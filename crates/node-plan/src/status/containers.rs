@@ -111,7 +111,7 @@ fn of_runtime(
             ..ContainerState::default()
         },
         State::Exited { .. } => ended_state(report, newest),
-        State::Unknown => unknown_state(previous),
+        State::Unknown => unknown_state(report, previous),
     };
     let image = if newest.image.is_empty() {
         member.container.image.clone().unwrap_or_default()
@@ -223,15 +223,15 @@ fn end(status: &mut ContainerStatus, previous: Option<&ContainerStatus>) {
         return;
     }
     let last = status.last_state.as_mut().and_then(|last| last.terminated.take());
-    let ended = last.unwrap_or_else(|| {
-        let text = "The container could not be located when the pod was terminated";
-        lost(previous.unwrap_or(status), text)
-    });
+    let ended = last.unwrap_or_else(|| lost(previous.unwrap_or(status), LOST));
     status.state = Some(ContainerState {
         terminated: Some(ended),
         ..ContainerState::default()
     });
 }
+
+/// Nobody saw how it ended.
+const LOST: &str = "The container could not be located when the pod was terminated";
 
 fn lost(previous: &ContainerStatus, message: &str) -> ContainerStateTerminated {
     ContainerStateTerminated {
@@ -244,16 +244,19 @@ fn lost(previous: &ContainerStatus, message: &str) -> ContainerStateTerminated {
 }
 
 /// The runtime does not know: what was reported, but not running any more.
-fn unknown_state(previous: Option<&ContainerStatus>) -> ContainerState {
-    let Some(previous) = previous else {
-        return waiting_state(waiting::CONTAINER_CREATING);
-    };
-    let ended = previous.state.as_ref().and_then(|state| state.terminated.clone());
-    let text = "The container could not be located when the pod was terminated";
-    let ended = ended.unwrap_or_else(|| lost(previous, text));
-    ContainerState {
-        terminated: Some(ended),
-        ..ContainerState::default()
+fn unknown_state(report: &Report<'_>, previous: Option<&ContainerStatus>) -> ContainerState {
+    let state = previous
+        .and_then(|previous| previous.state.clone())
+        .unwrap_or_default();
+    if state.terminated.is_some() {
+        return state;
+    }
+    match previous.filter(|_| state.running.is_some()) {
+        Some(previous) => ContainerState {
+            terminated: Some(lost(previous, LOST)),
+            ..ContainerState::default()
+        },
+        None => waiting_state(default_reason(report)),
     }
 }
 

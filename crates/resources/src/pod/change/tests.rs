@@ -165,12 +165,13 @@ fn an_ended_container_does_not_run_again() {
 #[test]
 fn ephemeral_containers_are_refused() {
     let old = create(with_spec(&json!({}))).expect("a legal pod");
+    let mut new = old.clone();
+    new.body["spec"]["ephemeralContainers"] =
+        json!([{"name": "e", "image": "i", "resources": {}, "terminationMessagePolicy": "File"}]);
+    let refusal = "spec.ephemeralContainers: Forbidden: Strongroom's nodes do not run ephemeral containers";
     assert_eq!(
-        update(&old, old.clone(), "ephemeralcontainers").map(|_| ()),
-        Err(
-            "spec.ephemeralContainers: Forbidden: Strongroom's nodes do not run ephemeral containers"
-                .to_owned()
-        )
+        update(&old, new, "ephemeralcontainers").map(|_| ()),
+        Err(refusal.to_owned())
     );
 }
 

@@ -15,7 +15,7 @@ pub(super) fn containers(spec: &Place<'_>, volumes: &Volumes<'_>, errors: &mut E
     regular(spec, volumes, &mut names, errors);
     initial(spec, volumes, &mut names, errors);
     if let Some(ephemeral) = spec.find("ephemeralContainers") {
-        ephemeral.forbidden("cannot be set on create", errors);
+        ephemeral.forbidden("Strongroom's nodes do not run ephemeral containers", errors);
     }
     for list in ["containers", "initContainers"] {
         for container in spec.each(list) {

@@ -55,7 +55,7 @@ fn names_and_policies() {
     );
     check_spec(
         &json!({"ephemeralContainers": [{"name": "e", "image": "i"}]}),
-        "spec.ephemeralContainers: Forbidden: cannot be set on create",
+        "spec.ephemeralContainers: Forbidden: Strongroom's nodes do not run ephemeral containers",
     );
     check_spec(
         &json!({"priorityClassName": "gold"}),
