@@ -78,7 +78,7 @@ fn approved_and_denied(mut session: Session) {
     session.shows("describe csr alice", &["Approved,Issued"]);
     let reason = "get csr alice -o jsonpath={.status.conditions[0].reason}";
     session.prints(reason, "KubectlApprove");
-    session.fails("certificate deny alice --force", &["mutually exclusive"]);
+    session.fails("certificate deny alice --force", &["already Approved"]);
 
     // The certificate logs in, and only that.
     let kubectl = session
@@ -144,6 +144,9 @@ fn issued(session: &mut Session, name: &str) -> String {
 fn commands_of_kubernetes() {
     for version in ["1.20", "1.32", "1.36"] {
         let mut session = Session::start(version);
+        session.ok(
+            "create clusterrolebinding x --clusterrole=system:node-bootstrapper --group=system:authenticated",
+        );
         let manifest = manifest("foo", &ask("kube-admin", "", &[]));
         let mut check = |line: &str, template: &str, expect: &str| {
             session.ok_input(line, &manifest);

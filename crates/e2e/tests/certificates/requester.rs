@@ -28,6 +28,13 @@ async fn requesters() {
     );
     check.equal("extra", created["spec"]["extra"]["a"].is_null(), true);
 
+    let binding = json!({
+        "metadata": {"name": "everybody-asks"},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "system:node-bootstrapper"},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": "system:authenticated"}],
+    });
+    let bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    admin.post(bindings, &binding).await.expect(201);
     wanted["metadata"]["name"] = json!("impersonated");
     let reply = admin
         .request("POST", REQUESTS)
@@ -69,11 +76,7 @@ async fn requesters() {
         "metadata": {"name": "applied"}, "spec": wanted["spec"],
     });
     let reply = admin
-        .patch(
-            "application/apply-patch+yaml",
-            &format!("{}?fieldManager=m", path("applied")),
-            &apply,
-        )
+        .patch("apply", &format!("{}?fieldManager=m", path("applied")), &apply)
         .await;
     check.accepts(
         &reply,
