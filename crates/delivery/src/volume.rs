@@ -153,14 +153,29 @@ impl Volume {
     /// # Errors
     /// No privilege to mount; swap is on and cannot be avoided; another file system is mounted there; the system's.
     pub fn open(directory: impl Into<PathBuf>, kind: VolumeKind) -> Result<Self, DeliveryError> {
-        let path = directory.into();
+        Self::open_by(directory.into(), kind, tmpfs::open)
+    }
+
+    /// As [`Volume::open`], but with a tmpfs of its own even if one is mounted there already, which it hides.
+    ///
+    /// # Errors
+    /// As [`Volume::open`].
+    pub fn open_new(directory: impl Into<PathBuf>, kind: VolumeKind) -> Result<Self, DeliveryError> {
+        Self::open_by(directory.into(), kind, tmpfs::open_new)
+    }
+
+    fn open_by(
+        path: PathBuf,
+        kind: VolumeKind,
+        open_memory: impl FnOnce(&Path, Bound, u32) -> Result<OwnedFd, DeliveryError>,
+    ) -> Result<Self, DeliveryError> {
         std::fs::create_dir_all(&path).map_err(|source| DeliveryError::Io {
             operation: "create",
             what: path.display().to_string(),
             source,
         })?;
         let root = match kind.medium {
-            Medium::Memory { bytes, files } => tmpfs::open(&path, Bound { bytes, files }, kind.mode)?,
+            Medium::Memory { bytes, files } => open_memory(&path, Bound { bytes, files }, kind.mode)?,
             Medium::Directory => {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 rustix::fs::open(&path, flags, Mode::empty()).doing("open", || path.display().to_string())?
