@@ -6,6 +6,7 @@ pub mod backup;
 pub mod completion;
 pub mod kubeconfig;
 pub mod restore;
+pub mod run;
 pub mod serve;
 pub mod up;
 pub mod version;

@@ -156,7 +156,7 @@ pub(crate) fn bound(root: &OwnedFd) -> Result<Bound, Errno> {
 /// Takes everything off `directory` that is mounted there; whoever has it open keeps it.
 pub(crate) fn unmount(directory: &Path) -> Result<(), DeliveryError> {
     for _ in 0..STACKED_MOUNTS {
-        match rustix::mount::unmount(directory, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+        match detach(directory) {
             Ok(()) => {}
             // Not a mount point, or not there.
             Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
@@ -164,4 +164,13 @@ pub(crate) fn unmount(directory: &Path) -> Result<(), DeliveryError> {
         }
     }
     Err(Errno::BUSY).doing("unmount", || directory.display().to_string())
+}
+
+/// Takes off `directory` what was mounted there last.
+pub(crate) fn unmount_once(directory: &Path) -> Result<(), DeliveryError> {
+    detach(directory).doing("unmount", || directory.display().to_string())
+}
+
+fn detach(directory: &Path) -> Result<(), Errno> {
+    rustix::mount::unmount(directory, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)
 }

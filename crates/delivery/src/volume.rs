@@ -306,6 +306,19 @@ impl Volume {
         sub_path::bind(&self.root, request, place)
     }
 
+    /// Unmounts the volume and leaves its directory as it was before; a plain directory keeps its files. Whoever has
+    /// the volume mounted elsewhere keeps it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn unmount(self) -> Result<(), DeliveryError> {
+        let Self { path, kind, .. } = self;
+        match kind.medium {
+            Medium::Memory { .. } => tmpfs::unmount_once(&path),
+            Medium::Directory => Ok(()),
+        }
+    }
+
     /// Unmounts the volume and removes its directory with all files.
     ///
     /// # Errors

@@ -199,6 +199,8 @@ fn a_volume_over_another() {
         .publish(&payload(&[("b", "above", 0o644)]), &Ownership::default())
         .unwrap();
     assert_eq!(seen(&scratch.path()).keys().collect::<Vec<_>>(), ["b"]);
+    above.unmount().unwrap();
+    assert_eq!(seen(&scratch.path()).keys().collect::<Vec<_>>(), ["a"]);
 }
 
 #[test]
