@@ -13,9 +13,9 @@ const LONGEST: usize = 128 * 1024 - 1;
 /// Which keys become variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum NameRule {
-    /// All.
+    /// All keys
     Relaxed,
-    /// Those of letters, digits, '_', '-' and '.' that begin with no digit.
+    /// Keys of letters, digits, '_', '-' and '.' that begin with no digit
     Strict,
 }
 
