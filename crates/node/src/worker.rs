@@ -146,7 +146,7 @@ impl Worker {
             let pod = if assignment.removed {
                 ending(&assignment.pod)
             } else {
-                assignment.pod
+                Arc::clone(&assignment.pod)
             };
             self.of_volumes.send_if_modified(|known| {
                 let is_other = !Arc::ptr_eq(known, &pod);
@@ -156,14 +156,15 @@ impl Worker {
             match self.pass(&pod, assignment.removed).await {
                 Next::Again => continue,
                 Next::Gone => break,
-                Next::Wait(limit) => self.wait(limit).await,
+                Next::Wait(limit) => self.wait(limit, &assignment).await,
             }
         }
         self.context.caches.unregister(&uid);
         self.context.statuses.forget(&uid);
     }
 
-    async fn wait(&mut self, limit: Option<Duration>) {
+    /// Waits until there is a reason to look again. The server's echo of a status is none.
+    async fn wait(&mut self, limit: Option<Duration>, known: &Assignment) {
         self.failed.clear();
         let timer = async {
             match limit {
@@ -171,12 +172,19 @@ impl Worker {
                 None => std::future::pending().await,
             }
         };
-        tokio::select! {
-            changed = self.assigned.changed() => if changed.is_err() {
-                // The node ends; containers go on.
+        let is_other = |now: &Assignment| now.removed != known.removed || is_other(&now.pod, &known.pod);
+        let mailbox = Arc::clone(&self.mailbox);
+        let assigned = &mut self.assigned;
+        let changed = async {
+            let node_ends = assigned.wait_for(is_other).await.is_err();
+            if node_ends {
+                // Containers go on.
                 std::future::pending::<()>().await;
-            },
-            () = self.mailbox.for_containers() => {}
+            }
+        };
+        tokio::select! {
+            () = changed => {}
+            () = mailbox.for_containers() => {}
             () = timer => {}
         }
     }
@@ -488,6 +496,15 @@ impl Worker {
             }
         }
     }
+}
+
+/// Whether a pod is another one in more than its status.
+fn is_other(one: &Pod, other: &Pod) -> bool {
+    one.spec != other.spec
+        || one.metadata.labels != other.metadata.labels
+        || one.metadata.annotations != other.metadata.annotations
+        || one.metadata.deletion_timestamp != other.metadata.deletion_timestamp
+        || one.metadata.deletion_grace_period_seconds != other.metadata.deletion_grace_period_seconds
 }
 
 /// When the pod shall be gone, in seconds since 1970.
