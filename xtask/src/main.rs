@@ -19,6 +19,7 @@ Usage: cargo xtask <command> [arguments]
 
 Commands:
   up       Build the server (release) and run `strongroom up` with the arguments given, pods included
+  runtime  Start containerd alone and print its endpoint; Ctrl-C ends it
   test     Everything that must be green: tools, tests, clippy, formatting
   bench    Build everything optimised and measure; arguments go to the bench
   soak     The long runs: kill -9 cycles, slow watchers, overload, bit rot
@@ -56,6 +57,7 @@ fn dispatch(command: &str, rest: &[String]) -> Result<()> {
     std::env::set_current_dir(root())?;
     match command {
         "up" => up(rest),
+        "runtime" => runtime::alone(),
         "test" => verify::test(rest),
         "bench" => bench(rest),
         "soak" => verify::soak(rest),
@@ -100,6 +102,11 @@ fn help(command: &str) -> Option<&'static str> {
              and the system packages strace, gdb, curl, e2fsprogs, openssl, iptables and apache2-utils (as root; otherwise\n\
              it says what to install).\n\n\
              Example:\n  cargo xtask tools && target/tools/kubectl-1.20/kubectl version --client\n"
+        }
+        "runtime" => {
+            "Usage: cargo xtask runtime\n\n\
+             Starts the containerd of `cargo xtask up` alone, below target/run, and prints its endpoint.\n\n\
+             Example:\n  cargo xtask runtime &\n  target/debug/strongroom up --container-runtime-endpoint unix://$PWD/target/run/containerd/containerd.sock\n"
         }
         "schema" => {
             "Usage: cargo xtask schema [ARGUMENTS]\n\n\

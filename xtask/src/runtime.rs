@@ -38,6 +38,14 @@ pub fn offered(arguments: &[String]) -> Vec<String> {
     arguments
 }
 
+/// Starts containerd and waits until it is ended.
+pub fn alone() -> Result<()> {
+    println!("{}", start()?);
+    loop {
+        std::thread::park();
+    }
+}
+
 /// Starts containerd below `target/run`; it ends with this process, which becomes the server.
 fn start() -> Result<String> {
     let mut identity = Command::new("id");

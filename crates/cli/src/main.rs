@@ -48,6 +48,8 @@ fn main() -> ExitCode {
     let outcome = match command {
         Subcommands::Up(up) => up.run(&shortfalls),
         Subcommands::Serve(serve) => serve.run(&shortfalls),
+        Subcommands::Node(node) => node.run(&shortfalls),
+        Subcommands::Run(run) => return run.run(),
         Subcommands::Kubeconfig(kubeconfig) => kubeconfig.run(),
         Subcommands::Backup(backup) => backup.run(),
         Subcommands::Restore(restore) => restore.run(),

@@ -3,6 +3,7 @@
 mod auditing;
 mod authentication;
 mod certificates;
+mod node;
 mod signing;
 pub mod store;
 
@@ -119,6 +120,9 @@ async fn serve(
         },
         shutdown.clone(),
     ));
+    let advertised = address::advertised(settings.advertise_address, settings.bind_address);
+    let advertised = SocketAddr::new(advertised, address.port());
+    let node = node::start(&settings, &data_dir, &server, advertised, shutdown.clone());
     tokio::spawn(certificates.maintain()?);
     if let Some(compaction) = compaction(&settings) {
         tokio::spawn(compact_regularly(Arc::clone(&store), compaction));
@@ -138,6 +142,9 @@ async fn serve(
     tracing::debug!("connections are closed");
     let _ = tokio::time::timeout(FAREWELL, controllers).await;
     tracing::debug!("controllers have ended");
+    if let Some(node) = node {
+        let _ = tokio::time::timeout(FAREWELL, node).await;
+    }
     let _ = tokio::time::timeout(FAREWELL, store.close()).await;
     tracing::debug!("the store is closed");
     outcome

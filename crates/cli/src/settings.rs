@@ -15,9 +15,11 @@ use crate::duration;
 
 mod audit;
 mod authentication;
+mod node;
 
 pub use audit::{AuditMode, AuditSettings, AuditSync};
 pub use authentication::AuthenticationSettings;
+pub use node::{NODES, NodeSettings};
 
 /// The settings of `strongroom serve` and `strongroom up`.
 #[derive(Debug, Clone, Args)]
@@ -104,6 +106,14 @@ pub struct Settings {
     /// What is written down of every request.
     #[command(flatten)]
     pub audit: AuditSettings,
+
+    /// Pods on this machine.
+    #[command(flatten)]
+    pub node: NodeSettings,
+
+    /// The port of the node's own API; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 10250, help_heading = "Node")]
+    pub node_port: u16,
 
     /// Requests that read, served at the same time; more are answered 429. 0 for no limit
     #[arg(long, value_name = "N", default_value_t = 400, help_heading = "Limits")]
@@ -213,7 +223,11 @@ pub enum LoggingFormat {
 }
 
 impl LogLevel {
-    fn parse(text: &str) -> Result<LogLevel, NotALevel> {
+    /// Reads a level by name, or by a number as Kubernetes has them.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn parse(text: &str) -> Result<LogLevel, NotALevel> {
         Ok(match text {
             "error" => LogLevel::Error,
             "warn" | "warning" => LogLevel::Warn,
@@ -231,7 +245,8 @@ impl LogLevel {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct NotALevel;
+/// Neither a name nor a number of a level.
+pub struct NotALevel;
 
 impl fmt::Display for NotALevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

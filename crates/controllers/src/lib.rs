@@ -16,6 +16,9 @@
 //! | `certificates` | approves, signs and removes certificate signing requests | `certificates::decide` |
 //! | `role_aggregation` | gives aggregating ClusterRoles their rules | `role_aggregation::decide` |
 //! | `garbage` | owner references, foreground and orphan deletion | `garbage::decide` over `garbage::graph` |
+//! | `scheduler` | gives pods that wait a node, or tells why none will do | `scheduler::decide` |
+//! | `node_lifecycle` | marks and taints silent nodes, evicts what does not tolerate that | `node_lifecycle::state` over `health`, `taints`, `eviction` |
+//! | `pod_garbage` | removes pods that nobody will ever end | `pod_garbage::State::decide` |
 //! | `event_expiry` | deletes events an hour after their last write | `event_expiry::expiry` |
 //!
 //! Deciding is pure (data and `now` in, actions out); acting is a handful of requests.
@@ -27,12 +30,17 @@ mod bootstrap_signer;
 mod bootstrap_token;
 mod certificates;
 mod discovery;
+mod event;
 mod event_expiry;
 mod garbage;
 mod namespace_defaults;
 mod namespaces;
+mod node_lifecycle;
+mod pod_garbage;
 mod role_aggregation;
+mod scheduler;
 mod service_account_tokens;
+mod taints;
 mod token_cleaner;
 mod work_queue;
 mod workers;
@@ -135,6 +143,20 @@ pub async fn run(client: kube::Client, config: Config, shutdown: CancellationTok
         controllers.spawn(keep_running("role-aggregation", move || {
             role_aggregation::run(api.clone())
         }));
+    }
+    {
+        let api = api.clone();
+        controllers.spawn(keep_running("scheduler", move || scheduler::run(api.clone())));
+    }
+    {
+        let api = api.clone();
+        controllers.spawn(keep_running("node-lifecycle", move || {
+            node_lifecycle::run(api.clone())
+        }));
+    }
+    {
+        let api = api.clone();
+        controllers.spawn(keep_running("pod-garbage", move || pod_garbage::run(api.clone())));
     }
     controllers.spawn(keep_running("garbage", move || garbage::run(api.clone())));
     shutdown.cancelled().await;

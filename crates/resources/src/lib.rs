@@ -20,6 +20,7 @@ mod namespace;
 mod node;
 pub mod options;
 pub mod patch;
+mod place;
 mod pod;
 mod printing;
 mod rbac;

@@ -5,7 +5,8 @@ mod validate;
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use strongroom_objects::{ColumnDefinition, FieldError, Object, Value};
+use serde_json::json;
+use strongroom_objects::{ColumnDefinition, FieldError, Map, Object, Value};
 
 use crate::names::NameRule;
 use crate::printing;
@@ -48,7 +49,7 @@ struct Nodes;
 
 impl Strategy for Nodes {
     fn default_fields(&self, object: &mut Object) {
-        object_mut(&mut object.body, "spec");
+        fill_networks(object_mut(&mut object.body, "spec"));
         let status = object_mut(&mut object.body, "status");
         if let Some(capacity) = status.get("capacity").cloned() {
             status.entry("allocatable").or_insert(capacity);
@@ -114,6 +115,17 @@ impl Strategy for Nodes {
             or_unknown("kernelVersion"),
             or_unknown("containerRuntimeVersion"),
         ]
+    }
+}
+
+/// The network of a node's pods has an older field beside the list.
+fn fill_networks(spec: &mut Map) {
+    let first = spec.get("podCIDRs").and_then(|list| list.get(0)).cloned();
+    let single = spec.get("podCIDR").filter(|network| *network != "").cloned();
+    match (single, first) {
+        (_, Some(first)) => drop(spec.insert("podCIDR".to_owned(), first)),
+        (Some(single), None) => drop(spec.insert("podCIDRs".to_owned(), json!([single]))),
+        (None, None) => {}
     }
 }
 

@@ -1,18 +1,23 @@
 //! Pods: `../shared/spec/pods-and-kubelet.md` §1, §2, §5.6.
 
+mod change;
 mod defaults;
+#[cfg(test)]
+mod fixture;
 mod images;
 mod payloads;
 mod printing;
 mod quality;
 mod status;
+mod validate;
 
 use jiff::Timestamp;
-use strongroom_objects::{ColumnDefinition, Object, TableRowCondition, Value};
+use serde_json::json;
+use strongroom_objects::{ColumnDefinition, FieldError, Object, TableRowCondition, Value};
 
 use crate::names::NameRule;
 use crate::resource::{ALL_VERBS, Resource, StoredAs, Strategy, Subresource};
-use crate::tree::{flag, integer, keep, list, part, text};
+use crate::tree::{flag, get, integer, keep, list, object_mut, part, text};
 
 pub use payloads::{BINDINGS, EVICTIONS, POD_ATTACH_OPTIONS, POD_EXEC_OPTIONS, POD_PORT_FORWARD_OPTIONS};
 pub use quality::quality_of_service;
@@ -104,11 +109,16 @@ impl Strategy for Pods {
 
     fn prepare_create(&self, object: &mut Object) {
         object.metadata.generation = 1;
-        let quality = quality_of_service(object).to_owned();
-        object.body.insert(
-            "status".to_owned(),
-            serde_json::json!({"phase": "Pending", "qosClass": quality}),
-        );
+        let mut status = json!({"phase": "Pending", "qosClass": quality_of_service(object)});
+        if !list(part(object, "spec"), "schedulingGates").is_empty() {
+            status["conditions"] = json!([{
+                "type": "PodScheduled",
+                "status": "False",
+                "reason": "SchedulingGated",
+                "message": "Scheduling is blocked due to non-empty scheduling gates",
+            }]);
+        }
+        object.body.insert("status".to_owned(), status);
     }
 
     fn prepare_update(&self, new: &mut Object, old: &Object, subresource: &str) {
@@ -120,6 +130,14 @@ impl Strategy for Pods {
                     .clone_from(&old.metadata.owner_references);
                 status::keep_quality(new, old);
             }
+            "ephemeralcontainers" => {
+                let wanted = get(part(new, "spec"), "ephemeralContainers").clone();
+                keep(new, old, "spec");
+                keep(new, old, "status");
+                if !wanted.is_null() {
+                    object_mut(&mut new.body, "spec").insert("ephemeralContainers".to_owned(), wanted);
+                }
+            }
             // Binding writes what nobody else may: the node and the condition that says so.
             "binding" => {}
             _ => {
@@ -128,6 +146,20 @@ impl Strategy for Pods {
                     new.metadata.generation = old.metadata.generation + 1;
                 }
             }
+        }
+    }
+
+    fn validate(&self, object: &Object, errors: &mut Vec<FieldError>) {
+        validate::pod(object, errors);
+    }
+
+    fn validate_update(&self, new: &Object, old: &Object, subresource: &str, errors: &mut Vec<FieldError>) {
+        change::annotations(new, old, errors);
+        match subresource {
+            "status" => status::change(new, old, errors),
+            // Those are refused wherever they stand; nothing else can change here.
+            "binding" | "ephemeralcontainers" => {}
+            _ => change::spec(new, old, errors),
         }
     }
 

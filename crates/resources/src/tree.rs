@@ -40,7 +40,10 @@ pub(crate) fn list<'a>(value: &'a Value, name: &str) -> &'a [Value] {
 }
 
 /// The entries of a map, ordered by key.
-pub(crate) fn entries<'a>(value: &'a Value, name: &str) -> impl Iterator<Item = (&'a str, &'a Value)> {
+pub(crate) fn entries<'a>(
+    value: &'a Value,
+    name: &str,
+) -> impl Iterator<Item = (&'a str, &'a Value)> + use<'a> {
     let map = get(value, name).as_object();
     map.into_iter()
         .flatten()

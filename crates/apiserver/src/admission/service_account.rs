@@ -40,7 +40,7 @@ pub(super) async fn complete(
 ) -> Result<(), Box<Status>> {
     let refused = |problem: &str| Box::new(Status::forbidden("", "pods", shown_name(pod), problem));
     if pod.metadata.annotations.contains_key(MIRROR) {
-        return check_mirror(pod).map_err(|problem| refused(problem));
+        return check_mirror(pod).map_err(refused);
     }
     let name = account_name(pod).to_owned();
     let account = match look_up(server, &target.namespace, &name).await {

@@ -34,6 +34,8 @@ pub const SHOWN: &[&str] = &[
     "key-service",
     "root-key-file",
     "passphrase-file",
+    "container-runtime-endpoint",
+    "node-name",
     "log-level",
     "help",
 ];

@@ -56,6 +56,23 @@ pub(super) fn fill_pod(pod: &mut Object) {
     }
     let status = object_mut(&mut pod.body, "status");
     fill(status, "phase", "Pending");
+    fill_addresses(status);
+}
+
+/// The pod's address has an older field beside the list; where they differ, the older one holds.
+fn fill_addresses(status: &mut Map) {
+    let first = status
+        .get("podIPs")
+        .and_then(|list| list.get(0)?.get("ip"))
+        .cloned();
+    let single = status.get("podIP").filter(|address| *address != "").cloned();
+    match (single, first) {
+        (None, Some(first)) => drop(status.insert("podIP".to_owned(), first)),
+        (Some(single), first) if first.as_ref() != Some(&single) => {
+            status.insert("podIPs".to_owned(), json!([{"ip": single}]));
+        }
+        _ => {}
+    }
 }
 
 /// The name of the service account has an older field beside its own.

@@ -1,0 +1,126 @@
+//! `strongroom node`.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::Args;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use strongroom_hardening::Shortfall;
+use tokio_util::sync::CancellationToken;
+
+use crate::command_line::ConfigFlag;
+use crate::settings::{LogLevel, LoggingFormat, NodeSettings};
+use crate::{logging, output, server, shutdown};
+
+/// Run pods on this machine.
+///
+/// The node takes the pods that the server's scheduler gives it, runs them through a container runtime such as
+/// containerd, and puts Secrets into their files and environment. Ending it ends no container; the next start takes
+/// them over.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    strongroom kubeconfig --user system:node:worker-1 --group system:nodes --output worker-1.kubeconfig\n  \
+    strongroom node --kubeconfig worker-1.kubeconfig --node-name worker-1 \\\n    \
+    --container-runtime-endpoint unix:///run/containerd/containerd.sock")]
+pub struct Node {
+    /// The configuration file.
+    #[command(flatten)]
+    pub config: ConfigFlag,
+
+    /// How to reach the server, as user system:node:NAME in group system:nodes
+    #[arg(long, value_name = "FILE", help_heading = "Server")]
+    pub kubeconfig: PathBuf,
+
+    /// Where volumes and the files of pods lie
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/var/lib/strongroom/node",
+        help_heading = "State"
+    )]
+    pub root_dir: PathBuf,
+
+    /// Where the logs of containers lie
+    #[arg(
+        long,
+        value_name = "DIR",
+        default_value = "/var/log/pods",
+        help_heading = "State"
+    )]
+    pub pod_logs_dir: PathBuf,
+
+    /// What a node needs to know wherever it runs.
+    #[command(flatten)]
+    pub node: NodeSettings,
+
+    /// The IP address that the node's own API listens on
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0",
+        help_heading = "Serving"
+    )]
+    pub address: IpAddr,
+
+    /// The port that the node's own API listens on; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 10250, help_heading = "Serving")]
+    pub port: u16,
+
+    /// How much to log: error, warn, info, debug or trace [default: info]
+    #[arg(short = 'v', long, alias = "v", value_name = "LEVEL", value_parser = LogLevel::parse, help_heading = "Logging")]
+    pub log_level: Option<LogLevel>,
+
+    /// How log lines look
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        default_value = "text",
+        help_heading = "Logging"
+    )]
+    pub logging_format: LoggingFormat,
+}
+
+impl Node {
+    /// Runs until told to end.
+    pub fn run(self, shortfalls: &[Shortfall]) -> anyhow::Result<()> {
+        logging::start(self.log_level.unwrap_or(LogLevel::Info), self.logging_format);
+        server::report_shortfalls(shortfalls);
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()?;
+        let outcome = runtime.block_on(self.serve());
+        runtime.shutdown_timeout(Duration::from_secs(2));
+        outcome
+    }
+
+    async fn serve(self) -> anyhow::Result<()> {
+        let file = Kubeconfig::read_from(&self.kubeconfig)
+            .with_context(|| format!("{} cannot be read", self.kubeconfig.display()))?;
+        let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+            .await
+            .with_context(|| format!("{} does not say how to reach a server", self.kubeconfig.display()))?;
+        let api_server = config
+            .cluster_url
+            .host()
+            .map(|host| (host.to_owned(), config.cluster_url.port_u16().unwrap_or(443)));
+        let client = kube::Client::try_from(config)?;
+        let root_dir = std::path::absolute(&self.root_dir)?;
+        let mut node = self.node.config(root_dir);
+        node.pod_logs_dir = std::path::absolute(&self.pod_logs_dir)?;
+        node.port = self.port;
+        node.api_server = api_server;
+        let stop = CancellationToken::new();
+        shutdown::on_signal(stop.clone(), Duration::ZERO, || {})?;
+        output::print(&format!(
+            "Node {} begins (process {}).\n",
+            node.name,
+            std::process::id()
+        ))?;
+        strongroom_node::run(client, node, stop).await?;
+        Ok(())
+    }
+}

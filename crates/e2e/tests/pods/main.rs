@@ -1,0 +1,5 @@
+//! Pods that consume Secrets, through a real containerd. Needs root and `cargo xtask tools`.
+
+mod delivery;
+mod lifecycle;
+mod restarts;
