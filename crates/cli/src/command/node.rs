@@ -1,5 +1,7 @@
 //! `strongroom node`.
 
+mod bootstrap;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -23,15 +25,22 @@ use crate::{logging, output, server, shutdown};
 #[command(after_help = "Examples:\n  \
     strongroom kubeconfig --user system:node:worker-1 --group system:nodes --output worker-1.kubeconfig\n  \
     strongroom node --kubeconfig worker-1.kubeconfig --node-name worker-1 \\\n    \
-    --container-runtime-endpoint unix:///run/containerd/containerd.sock")]
+    --container-runtime-endpoint unix:///run/containerd/containerd.sock\n\n\
+    With a bootstrap token, the node gets its kubeconfig by itself:\n  \
+    strongroom node --server https://10.0.0.1:6443 --certificate-authority ca.crt --token-file token \\\n    \
+    --kubeconfig worker-1.kubeconfig --container-runtime-endpoint unix:///run/containerd/containerd.sock")]
 pub struct Node {
     /// The configuration file.
     #[command(flatten)]
     pub config: ConfigFlag,
 
-    /// How to reach the server, as user system:node:NAME in group system:nodes
+    /// How to reach the server, as user system:node:NAME in group system:nodes; written at a first start with --server
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     pub kubeconfig: PathBuf,
+
+    /// How a node without a kubeconfig gets one.
+    #[command(flatten)]
+    pub bootstrap: bootstrap::BootstrapFlags,
 
     /// Where volumes and the files of pods lie
     #[arg(
@@ -98,6 +107,9 @@ impl Node {
     }
 
     async fn serve(self) -> anyhow::Result<()> {
+        if !self.kubeconfig.exists() {
+            self.bootstrap.run(&self.node.name(), &self.kubeconfig).await?;
+        }
         let file = Kubeconfig::read_from(&self.kubeconfig)
             .with_context(|| format!("{} cannot be read", self.kubeconfig.display()))?;
         let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
@@ -107,7 +119,7 @@ impl Node {
             .cluster_url
             .host()
             .map(|host| (host.to_owned(), config.cluster_url.port_u16().unwrap_or(443)));
-        let client = kube::Client::try_from(config)?;
+        let client = strongroom_client::https::client(&config)?;
         let root_dir = std::path::absolute(&self.root_dir)?;
         let mut node = self.node.config(root_dir);
         node.pod_logs_dir = std::path::absolute(&self.pod_logs_dir)?;
