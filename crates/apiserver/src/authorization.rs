@@ -379,6 +379,15 @@ impl Permission {
         }
     }
 
+    /// The permission to `verb` in place of the request's own verb.
+    #[must_use]
+    pub fn to(mut self, verb: &'static str) -> Self {
+        let mut info = RequestInfo::clone(&self.info);
+        info.verb = verb;
+        self.info = Arc::new(info);
+        self
+    }
+
     /// Returns, with the 403, once the permission is lost. Cancel-safe.
     pub async fn lost(&mut self) -> Box<Status> {
         loop {

@@ -143,8 +143,8 @@ where
     let failed = |status: &Status| respond::status(status, accept.as_deref(), pretty);
     let failure = outcome.as_ref().err().cloned();
     let mut response = outcome.unwrap_or_else(|status| failed(&status));
-    // A watch has told of its beginning and tells of its end.
-    if info.verb != "watch" || failure.is_some() {
+    // An answer that flows has told of its beginning and tells of its end.
+    if !trail.has_begun() || failure.is_some() {
         let code = response.status().as_u16();
         let answered = trail.answered(&response);
         let recorded = trail
@@ -177,6 +177,7 @@ async fn take_seat(
         return Ok(None);
     }
     let kind = match info.verb {
+        _ if info.connects() => SeatKind::Connecting,
         "watch" => SeatKind::Watching,
         "get" | "list" | "head" | "options" => SeatKind::Reading,
         _ => SeatKind::Writing,

@@ -8,8 +8,8 @@ use strongroom_resources::{Resource, find, serves};
 use crate::body::{Body, RequestBody};
 use crate::pipeline::Admitted;
 use crate::{
-    audit_head, binding, delete, documents, eviction, get, health, issuer_documents, list, metrics, respond,
-    reviews, token_request, watch, write,
+    audit_head, binding, connect, delete, documents, eviction, get, health, issuer_documents, list, metrics,
+    respond, reviews, token_request, watch, write,
 };
 
 /// A request about a served resource.
@@ -45,6 +45,7 @@ where
         return Ok(respond::page_not_found());
     };
     match request.info.verb {
+        _ if request.info.connects() => connect::answer(request, target).await,
         "get" => get::answer(request, target).await,
         "list" => list::answer(request, target).await,
         "watch" => watch::answer(request, target).await,

@@ -176,6 +176,22 @@ async fn open(
     Ok((reader, writer, errors))
 }
 
+/// The first of the `offered` protocols with channels that ports are forwarded by; `None` when none of them is.
+pub fn choose(offered: &[String]) -> Option<Protocol> {
+    if offered.is_empty() {
+        return Protocol::choose(offered);
+    }
+    let of = |name: &String| match name.as_str() {
+        CHANNELS => Some(Protocol {
+            name: CHANNELS,
+            version: 4,
+            base64: false,
+        }),
+        _ => Protocol::choose(std::slice::from_ref(name)).filter(|protocol| protocol.version == 4),
+    };
+    offered.iter().find_map(of)
+}
+
 /// The ports of a query's `ports` values, each a list with commas.
 ///
 /// # Errors
