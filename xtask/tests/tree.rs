@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Crates that decide: no runtime, no clock, no socket, no file.
-const PURE: [&str; 8] = [
+const PURE: [&str; 9] = [
     "objects",
     "merge",
     "resources",
@@ -14,6 +14,7 @@ const PURE: [&str; 8] = [
     "encryption",
     "discovery",
     "certificates",
+    "node-plan",
 ];
 
 /// What a pure crate must not depend on, directly or through others.

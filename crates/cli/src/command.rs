@@ -7,6 +7,7 @@ pub mod completion;
 pub mod kubeconfig;
 pub mod node;
 pub mod restore;
+pub mod run;
 pub mod serve;
 pub mod up;
 pub mod version;

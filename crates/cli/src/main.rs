@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         Subcommands::Up(up) => up.run(&shortfalls),
         Subcommands::Serve(serve) => serve.run(&shortfalls),
         Subcommands::Node(node) => node.run(&shortfalls),
+        Subcommands::Run(run) => return run.run(),
         Subcommands::Kubeconfig(kubeconfig) => kubeconfig.run(),
         Subcommands::Backup(backup) => backup.run(),
         Subcommands::Restore(restore) => restore.run(),

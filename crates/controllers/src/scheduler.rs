@@ -8,6 +8,7 @@ mod cluster;
 mod decide;
 mod neighbours;
 mod selector;
+mod spread;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -202,9 +203,12 @@ impl State {
         pending.map(|(key, _)| key.clone()).collect()
     }
 
-    /// Pods that wait and want to be near others.
+    /// Pods that wait and that may fit because another has come: those that want to be near it, or even with it.
     fn waiting_for_others(&self) -> Vec<Key> {
-        let wants_company = |key: &&Key| self.cluster.pod(key).is_some_and(|pod| !pod.near.is_empty());
+        let wants_company = |key: &&Key| {
+            let pod = self.cluster.pod(key);
+            pod.is_some_and(|pod| !pod.near.is_empty() || !pod.spread.is_empty())
+        };
         self.waiting.iter().filter(wants_company).cloned().collect()
     }
 

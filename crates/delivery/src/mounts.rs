@@ -12,6 +12,7 @@ pub(crate) struct Mount {
     pub id: u64,
     pub point: PathBuf,
     pub file_system: String,
+    pub source: String,
     pub super_options: String,
 }
 
@@ -38,15 +39,19 @@ fn parse(line: &[u8]) -> Option<Mount> {
     let id = std::str::from_utf8(words.next()?).ok()?.parse().ok()?;
     let point = unescape(words.nth(3)?);
     words.find(|word| *word == b"-")?;
-    let file_system = String::from_utf8_lossy(words.next()?).into_owned();
-    let super_options = words
-        .nth(1)
-        .map(|options| String::from_utf8_lossy(options).into_owned());
+    let mut next = || {
+        words
+            .next()
+            .map(|word| String::from_utf8_lossy(word).into_owned())
+    };
+    let (file_system, source) = (next()?, next().unwrap_or_default());
+    let super_options = next().unwrap_or_default();
     Some(Mount {
         id,
         point: point.into(),
         file_system,
-        super_options: super_options.unwrap_or_default(),
+        source,
+        super_options,
     })
 }
 

@@ -14,6 +14,8 @@ use rustix::mount::{
 use crate::error::{DeliveryError, Doing};
 use crate::{beneath, mounts, swap};
 
+/// What a mount table shows as the source of a volume, so that no other tmpfs is taken for one.
+const SOURCE: &str = "strongroom";
 /// How many mounts may be stacked on one directory before unmounting gives up.
 const STACKED_MOUNTS: usize = 16;
 
@@ -22,6 +24,11 @@ const STACKED_MOUNTS: usize = 16;
 pub(crate) struct Bound {
     pub bytes: u64,
     pub files: u64,
+}
+
+/// Mounts a tmpfs at `directory`, over whatever is mounted there.
+pub(crate) fn open_new(directory: &Path, bound: Bound, mode: u32) -> Result<OwnedFd, DeliveryError> {
+    mount(directory, &open_place(directory)?, bound, mode)
 }
 
 /// Opens the tmpfs that is mounted at `directory`, or mounts one.
@@ -69,7 +76,7 @@ fn mount(directory: &Path, place: &OwnedFd, bound: Bound, mode: u32) -> Result<O
         },
     };
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).map_err(refused)?;
-    fsconfig_set_string(&context, "source", "strongroom").map_err(refused)?;
+    fsconfig_set_string(&context, "source", SOURCE).map_err(refused)?;
     fsconfig_set_string(&context, "size", bound.bytes.to_string()).map_err(refused)?;
     fsconfig_set_string(&context, "nr_inodes", bound.files.to_string()).map_err(refused)?;
     fsconfig_set_string(&context, "mode", format!("{mode:o}")).map_err(refused)?;
@@ -97,14 +104,14 @@ fn mount(directory: &Path, place: &OwnedFd, bound: Bound, mode: u32) -> Result<O
     .doing("open", || directory.display().to_string())
 }
 
-/// Takes over what an earlier process mounted: it must be a tmpfs, out of swap, and is given the bound asked for.
+/// Takes over what an earlier process mounted: it must be a volume's tmpfs, out of swap, and is given the bound asked for.
 fn adopt(directory: &Path, root: &OwnedFd, bound: Bound) -> Result<(), DeliveryError> {
     let id = rustix::fs::statx(root, "", AtFlags::EMPTY_PATH, StatxFlags::MNT_ID)
         .doing("look at", || directory.display().to_string())?
         .stx_mnt_id;
     let mount = mounts::all()?.into_iter().find(|mount| mount.id == id);
     match mount {
-        Some(mount) if mount.file_system == "tmpfs" => {
+        Some(mount) if mount.file_system == "tmpfs" && mount.source == SOURCE => {
             if !mount.is_noswap() {
                 swap::refuse()?;
             }
@@ -149,7 +156,7 @@ pub(crate) fn bound(root: &OwnedFd) -> Result<Bound, Errno> {
 /// Takes everything off `directory` that is mounted there; whoever has it open keeps it.
 pub(crate) fn unmount(directory: &Path) -> Result<(), DeliveryError> {
     for _ in 0..STACKED_MOUNTS {
-        match rustix::mount::unmount(directory, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+        match detach(directory) {
             Ok(()) => {}
             // Not a mount point, or not there.
             Err(Errno::INVAL | Errno::NOENT) => return Ok(()),
@@ -157,4 +164,13 @@ pub(crate) fn unmount(directory: &Path) -> Result<(), DeliveryError> {
         }
     }
     Err(Errno::BUSY).doing("unmount", || directory.display().to_string())
+}
+
+/// Takes off `directory` what was mounted there last.
+pub(crate) fn unmount_once(directory: &Path) -> Result<(), DeliveryError> {
+    detach(directory).doing("unmount", || directory.display().to_string())
+}
+
+fn detach(directory: &Path) -> Result<(), Errno> {
+    rustix::mount::unmount(directory, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW)
 }

@@ -153,14 +153,29 @@ impl Volume {
     /// # Errors
     /// No privilege to mount; swap is on and cannot be avoided; another file system is mounted there; the system's.
     pub fn open(directory: impl Into<PathBuf>, kind: VolumeKind) -> Result<Self, DeliveryError> {
-        let path = directory.into();
+        Self::open_by(directory.into(), kind, tmpfs::open)
+    }
+
+    /// As [`Volume::open`], but with a tmpfs of its own even if one is mounted there already, which it hides.
+    ///
+    /// # Errors
+    /// As [`Volume::open`].
+    pub fn open_new(directory: impl Into<PathBuf>, kind: VolumeKind) -> Result<Self, DeliveryError> {
+        Self::open_by(directory.into(), kind, tmpfs::open_new)
+    }
+
+    fn open_by(
+        path: PathBuf,
+        kind: VolumeKind,
+        open_memory: impl FnOnce(&Path, Bound, u32) -> Result<OwnedFd, DeliveryError>,
+    ) -> Result<Self, DeliveryError> {
         std::fs::create_dir_all(&path).map_err(|source| DeliveryError::Io {
             operation: "create",
             what: path.display().to_string(),
             source,
         })?;
         let root = match kind.medium {
-            Medium::Memory { bytes, files } => tmpfs::open(&path, Bound { bytes, files }, kind.mode)?,
+            Medium::Memory { bytes, files } => open_memory(&path, Bound { bytes, files }, kind.mode)?,
             Medium::Directory => {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 rustix::fs::open(&path, flags, Mode::empty()).doing("open", || path.display().to_string())?
@@ -289,6 +304,19 @@ impl Volume {
     /// With the exact texts of the node's messages.
     pub fn bind_sub_path(&self, request: &SubPath<'_>, place: &Path) -> Result<(), SubPathError> {
         sub_path::bind(&self.root, request, place)
+    }
+
+    /// Unmounts the volume and leaves its directory as it was before; a plain directory keeps its files. Whoever has
+    /// the volume mounted elsewhere keeps it.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn unmount(self) -> Result<(), DeliveryError> {
+        let Self { path, kind, .. } = self;
+        match kind.medium {
+            Medium::Memory { .. } => tmpfs::unmount_once(&path),
+            Medium::Directory => Ok(()),
+        }
     }
 
     /// Unmounts the volume and removes its directory with all files.

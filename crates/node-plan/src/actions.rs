@@ -29,8 +29,9 @@ pub struct Situation<'a> {
     pub observed: &'a Observed,
     /// What the probes say.
     pub probes: &'a ProbeResults,
-    /// The delays of crashed containers; the shell calls [`Backoffs::next`] with [`Step::StartContainer`]'s
-    /// `backoff_key` when it begins to start a container whose `attempt` is not 0.
+    /// The delays of crashed containers. Once a container whose attempt is not 0 is made, the shell counts it with
+    /// [`Backoffs::next`] under its [`StartContainer::backoff_key`]; a start that fails before that (no image, no
+    /// Secret) is no crash, and is tried again when the shell likes.
     pub backoffs: &'a Backoffs,
     /// The node has ended the pod (eviction), or an earlier decision said so. Keep it once it is there.
     pub end: Option<&'a End>,
@@ -294,6 +295,10 @@ fn renew(situation: &Situation<'_>, attempt: u32, decision: &mut Decision) {
         decision.life = Life::Ending;
         return;
     }
+    if let Some(until) = sandbox_delay(situation) {
+        wake(decision, until);
+        return;
+    }
     if attempt > 0 {
         decision.events.push(events::sandbox_changed());
         let stop = stop_pod(pod, observed, None);
@@ -310,6 +315,21 @@ fn renew(situation: &Situation<'_>, attempt: u32, decision: &mut Decision) {
             }
         }
     }
+}
+
+/// Until when a sandbox that is no good is put up with: the first is replaced at once, later ones 10 s after they were
+/// made, then 20 s and so on, so that a runtime whose sandboxes never work is not asked without end.
+fn sandbox_delay(situation: &Situation<'_>) -> Option<Timestamp> {
+    let newest = situation.observed.sandbox()?;
+    let doublings = newest.attempt.checked_sub(1)?.min(5);
+    let delay = backoff::INITIAL
+        .saturating_mul(1 << doublings)
+        .min(backoff::MAXIMUM);
+    newest
+        .created_at
+        .checked_add(delay)
+        .ok()
+        .filter(|until| situation.now < *until)
 }
 
 /// Whether a container of a `restartPolicy: Never` pod has a rule of its own by which it starts again.

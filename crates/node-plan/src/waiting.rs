@@ -75,6 +75,25 @@ impl Waiting {
         )
     }
 
+    /// A failed pull with what the runtime said: `RegistryUnavailable` or `SignatureValidationFailed` if its error begins
+    /// with that word, else [`Waiting::image_pull`].
+    #[must_use]
+    pub fn of_pull_error(image: &str, error: &str) -> Waiting {
+        let known = [
+            ("RegistryUnavailable", "the registry is unavailable"),
+            ("SignatureValidationFailed", "the signature validation failed"),
+        ];
+        for (reason, text) in known {
+            if let Some(more) = error.strip_prefix(reason) {
+                return Waiting::new(
+                    reason,
+                    format!("image pull failed for {image} because {text}{more}"),
+                );
+            }
+        }
+        Waiting::image_pull(&error)
+    }
+
     /// `ErrImagePull` with what the runtime or registry said.
     #[must_use]
     pub fn image_pull(error: &dyn std::fmt::Display) -> Waiting {

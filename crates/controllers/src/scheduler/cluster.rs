@@ -7,6 +7,8 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity as Written;
 use strongroom_objects::Quantity;
 
 use super::neighbours::Term;
+use super::selector::selects_node;
+use super::spread::Rule;
 use crate::taints::{NO_SCHEDULE, NOT_READY, taint};
 
 /// Namespace and name.
@@ -84,6 +86,8 @@ pub(super) struct Pod {
     pub near: Vec<Term>,
     /// Pods it must not be near.
     pub far: Vec<Term>,
+    /// How it has to be spread.
+    pub spread: Vec<Rule>,
     /// Status, reason and message of its condition PodScheduled.
     pub told: Option<(String, String, String)>,
 }
@@ -127,9 +131,15 @@ impl Pod {
                 (condition.status, text(condition.reason), text(condition.message))
             })
             .next();
+        let labels = metadata.labels.unwrap_or_default();
+        let spread = spec.topology_spread_constraints.take().unwrap_or_default();
         let pod = Self {
+            spread: spread
+                .into_iter()
+                .filter_map(|constraint| Rule::new(constraint, &labels))
+                .collect(),
             uid: metadata.uid.unwrap_or_default(),
-            labels: metadata.labels.unwrap_or_default(),
+            labels,
             is_pending: node.is_empty() && is_ours && !is_gated && !is_deleting,
             node,
             requests: requests(&spec),
@@ -150,6 +160,16 @@ impl Pod {
             told,
         };
         (key, Some(pod))
+    }
+}
+
+impl Pod {
+    /// Whether the pod's own selectors select a node.
+    pub fn selects(&self, name: &str, node: &Node) -> bool {
+        let is_selected = |(key, value): (&String, &String)| node.labels.get(key) == Some(value);
+        let terms = self.node_terms.as_ref();
+        self.node_selector.iter().all(is_selected)
+            && terms.is_none_or(|terms| selects_node(terms, name, &node.labels))
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::cluster::{Cluster, Key, Node, Pod, Usage};
 use super::neighbours::Neighbourhood;
-use super::selector::selects_node;
+use super::spread::Spread;
 use crate::taints::{NO_EXECUTE, NO_SCHEDULE, UNSCHEDULABLE, is_tolerated, taint};
 
 /// What becomes of a pod that waits.
@@ -16,16 +16,25 @@ pub(super) enum Decision {
     Wait(String),
 }
 
+/// What other pods say to where a pod may go.
+struct Surroundings<'a> {
+    spread: Spread<'a>,
+    neighbourhood: Neighbourhood,
+}
+
 /// Chooses the node with the fewest pods of those that fit.
 pub(super) fn decide(key: &Key, pod: &Pod, cluster: &Cluster) -> Decision {
     if cluster.nodes.is_empty() {
         return Decision::Wait("no nodes available to schedule pods".to_owned());
     }
-    let neighbourhood = Neighbourhood::of(key, pod, cluster);
+    let surroundings = Surroundings {
+        spread: Spread::of(key, pod, cluster),
+        neighbourhood: Neighbourhood::of(key, pod, cluster),
+    };
     let mut best: Option<(usize, &str)> = None;
     let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
     for (name, node) in &cluster.nodes {
-        let objections = objections(pod, name, node, cluster, &neighbourhood);
+        let objections = objections(pod, name, node, cluster, &surroundings);
         if objections.is_empty() {
             let candidate = (
                 cluster.usage(name).map_or(0, |usage| usage.pods.len()),
@@ -59,7 +68,7 @@ fn objections(
     name: &str,
     node: &Node,
     cluster: &Cluster,
-    neighbourhood: &Neighbourhood,
+    surroundings: &Surroundings<'_>,
 ) -> Vec<String> {
     let cordon = taint(UNSCHEDULABLE, NO_SCHEDULE);
     if node.unschedulable && !is_tolerated(&pod.tolerations, &cordon) {
@@ -73,15 +82,7 @@ fn objections(
     if is_kept_away {
         return vec!["node(s) had untolerated taint(s)".to_owned()];
     }
-    let has_labels = pod
-        .node_selector
-        .iter()
-        .all(|(key, value)| node.labels.get(key) == Some(value));
-    let is_selected = pod
-        .node_terms
-        .as_ref()
-        .is_none_or(|terms| selects_node(terms, name, &node.labels));
-    if !has_labels || !is_selected {
+    if !pod.selects(name, node) {
         return vec!["node(s) didn't match Pod's node affinity/selector".to_owned()];
     }
     let usage = cluster.usage(name);
@@ -92,7 +93,8 @@ fn objections(
     if !lacking.is_empty() {
         return lacking;
     }
-    let objection = neighbourhood.objection(node);
+    let spread = surroundings.spread.objection(node);
+    let objection = spread.or_else(|| surroundings.neighbourhood.objection(node));
     objection.map(str::to_owned).into_iter().collect()
 }
 

@@ -3,7 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
-use strongroom_delivery::{DeliveryError, Ownership, VolumeKind, remove_volume};
+use strongroom_delivery::{DeliveryError, Ownership, Volume, VolumeKind, remove_volume};
 
 use crate::scratch::{Scratch, bookkeeping, payload, seen};
 
@@ -175,19 +175,32 @@ fn what_is_removed_is_gone_however_often_it_was_mounted() {
 
 #[test]
 fn another_file_system_is_not_taken_over() {
+    for file_system in ["ramfs", "tmpfs"] {
+        let scratch = Scratch::new();
+        std::fs::create_dir(scratch.path()).unwrap();
+        let flags = rustix::mount::MountFlags::empty();
+        rustix::mount::mount("none", scratch.path(), file_system, flags, None).unwrap();
+        let kind = VolumeKind::memory(1 << 20, 100);
+        let error = Volume::open(scratch.path(), kind).unwrap_err();
+        assert!(matches!(error, DeliveryError::ForeignMount { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_volume_over_another() {
     let scratch = Scratch::new();
-    std::fs::create_dir(scratch.path()).unwrap();
-    rustix::mount::mount(
-        "none",
-        scratch.path(),
-        "ramfs",
-        rustix::mount::MountFlags::empty(),
-        None,
-    )
-    .unwrap();
-    let error =
-        strongroom_delivery::Volume::open(scratch.path(), VolumeKind::memory(1 << 20, 100)).unwrap_err();
-    assert!(matches!(error, DeliveryError::ForeignMount { .. }), "{error}");
+    let mut below = scratch.memory();
+    below
+        .publish(&payload(&[("a", "below", 0o644)]), &Ownership::default())
+        .unwrap();
+    let mut above = Volume::open_new(scratch.path(), VolumeKind::memory(1 << 20, 100)).unwrap();
+    assert!(!above.is_published().unwrap());
+    above
+        .publish(&payload(&[("b", "above", 0o644)]), &Ownership::default())
+        .unwrap();
+    assert_eq!(seen(&scratch.path()).keys().collect::<Vec<_>>(), ["b"]);
+    above.unmount().unwrap();
+    assert_eq!(seen(&scratch.path()).keys().collect::<Vec<_>>(), ["a"]);
 }
 
 #[test]

@@ -448,6 +448,39 @@ fn sandboxes_that_are_no_good() {
 }
 
 #[test]
+fn sandboxes_that_never_work_are_not_replaced_without_end() {
+    let scene = |attempt: u32, now| {
+        let mut scene = Scene::new(two());
+        scene.observed.sandboxes = vec![sandbox(attempt)];
+        scene.observed.sandboxes[0].ips.clear();
+        scene.observed.sandboxes[0].created_at = at(100);
+        scene.now = at(now);
+        scene
+    };
+    let replaced = |attempt: u32| {
+        [
+            format!("stop pod [] s{attempt} 30s"),
+            format!("sandbox {}", attempt + 1),
+            "start a 0".into(),
+            "start b 0".into(),
+        ]
+    };
+    for (attempt, delay) in [(0, 0), (1, 10), (2, 20), (3, 40), (9, 300)] {
+        if delay > 0 {
+            let words = scene(attempt, 100 + delay - 1).words();
+            assert_eq!(words, [format!("wake {}", 100 + delay)], "{attempt}");
+        }
+        assert_eq!(
+            scene(attempt, 100 + delay).words(),
+            replaced(attempt),
+            "{attempt}"
+        );
+    }
+    // A pod that shall end does not wait.
+    scene(3, 101).deleted(30).check(&["stop pod [] s3 30s", "ending"]);
+}
+
+#[test]
 fn a_new_sandbox_begins_with_the_init_containers() {
     let mut scene = Scene::new(staged("Always"))
         .with("i1", 0, exited(0, 1))

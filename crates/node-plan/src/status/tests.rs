@@ -214,6 +214,17 @@ fn waiting_reasons() {
             "x",
         ),
         (Waiting::image_pull(&"denied"), "ErrImagePull", "denied"),
+        (Waiting::of_pull_error("x", "denied"), "ErrImagePull", "denied"),
+        (
+            Waiting::of_pull_error("x", "RegistryUnavailable: 503"),
+            "RegistryUnavailable",
+            "image pull failed for x because the registry is unavailable: 503",
+        ),
+        (
+            Waiting::of_pull_error("x", "SignatureValidationFailed"),
+            "SignatureValidationFailed",
+            "image pull failed for x because the signature validation failed",
+        ),
         (
             Waiting::image_pull_back_off("busybox", "denied"),
             "ImagePullBackOff",
@@ -464,7 +475,12 @@ fn pods_that_end_early() {
         "PodInitializing"
     );
     assert_eq!(scene.container("i")["state"]["terminated"]["exitCode"], 1);
-    // A crash loop that is ended shows its last crash.
+    // A crash loop that is being ended shows its last crash.
+    let scene = Scene::new(one("Always"))
+        .with("c", 0, exited(5, 2))
+        .waits("c", Waiting::bare("CrashLoopBackOff"))
+        .lives(Life::Ending);
+    assert_eq!(scene.container("c")["state"]["terminated"]["exitCode"], 5);
     let scene = Scene::new(one("Always"))
         .with("c", 0, exited(5, 2))
         .waits("c", Waiting::bare("CrashLoopBackOff"))

@@ -231,3 +231,42 @@ fn neighbours() {
         "0/2 nodes are available: 1 node(s) didn't match pod anti-affinity rules, 1 node(s) didn't satisfy existing pods anti-affinity rules.",
     );
 }
+
+#[test]
+fn spread() {
+    let zone = |zone: &str| json!({"zone": zone});
+    let mut cluster = cluster(&[
+        ("a", zone("x"), json!({})),
+        ("b", zone("y"), json!({})),
+        ("c", json!({}), json!({})),
+    ]);
+    let rule = |min_domains: Value| {
+        json!({"topologySpreadConstraints": [{
+            "topologyKey": "zone", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule", "minDomains": min_domains,
+            "labelSelector": {"matchLabels": {"app": "new"}},
+        }]})
+    };
+    check(&cluster, rule(Value::Null), "on a");
+    cluster.put(
+        key("1"),
+        read_pod("1", json!({"app": "new"}), json!({"nodeName": "a"})),
+    );
+    check(&cluster, rule(Value::Null), "on b");
+    cluster.nodes.get_mut("b").expect("a node").unschedulable = true;
+    check(
+        &cluster,
+        rule(Value::Null),
+        "0/3 nodes are available: 1 node(s) didn't match pod topology spread constraints, 1 node(s) didn't match pod topology spread constraints (missing required label), 1 node(s) were unschedulable.",
+    );
+    cluster.put(
+        key("2"),
+        read_pod("2", json!({"app": "new"}), json!({"nodeName": "b"})),
+    );
+    check(&cluster, rule(Value::Null), "on a");
+    cluster.nodes.get_mut("b").expect("a node").unschedulable = false;
+    check(
+        &cluster,
+        rule(json!(3)),
+        "0/3 nodes are available: 1 node(s) didn't match pod topology spread constraints (missing required label), 2 node(s) didn't match pod topology spread constraints.",
+    );
+}

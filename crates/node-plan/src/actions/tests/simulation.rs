@@ -17,7 +17,7 @@ enum Chance {
     Exit(usize, i32),
     /// The sandbox dies, with everything in it.
     SandboxDies,
-    /// The runtime forgets the n-th container that has ended.
+    /// The runtime forgets the n-th container that has ended, and what is older.
     Forget(usize),
     /// Someone deletes the pod.
     Delete,
@@ -128,7 +128,7 @@ impl World {
             self.report(&decision);
             if decision.steps.is_empty() {
                 let waits = self.life == Life::Wanted;
-                let alive = self.scene.observed.any_running() || !decision.waiting.is_empty();
+                let alive = self.scene.observed.any_running() || decision.wake_at.is_some();
                 assert!(
                     !waits || alive,
                     "a wanted pod that does nothing runs or waits: {:?}",
@@ -138,7 +138,13 @@ impl World {
             }
             for step in &decision.steps {
                 match step {
-                    Step::CreateSandbox { attempt } => self.scene.observed.sandboxes.push(sandbox(*attempt)),
+                    Step::CreateSandbox { attempt } => {
+                        let made = Sandbox {
+                            created_at: self.scene.now,
+                            ..sandbox(*attempt)
+                        };
+                        self.scene.observed.sandboxes.push(made);
+                    }
                     Step::StartContainer(start) => self.start(start),
                     Step::StopContainer(stop) => self.finish(&stop.id, 137),
                     Step::StopPod(stop) => {
@@ -243,15 +249,16 @@ impl World {
                 }
             }
             Chance::Forget(which) => {
-                let ended: Vec<String> = scene
+                let ended = scene
                     .observed
                     .containers
                     .iter()
                     .filter(|c| !c.is_running())
-                    .map(|c| c.id.clone())
-                    .collect();
-                if let Some(id) = ended.get(*which) {
-                    scene.observed.containers.retain(|record| record.id != *id);
+                    .nth(*which)
+                    .cloned();
+                if let Some(ended) = ended {
+                    let keeps = |c: &ContainerRecord| c.name != ended.name || c.attempt > ended.attempt;
+                    scene.observed.containers.retain(keeps);
                 }
             }
             Chance::Delete => {

@@ -1,0 +1,229 @@
+//! One object, followed by a watch of its own: no polling, and nothing is taken away while the server is.
+
+use std::fmt;
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use futures::StreamExt as _;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::api::{ListParams, WatchEvent, WatchParams};
+use kube::{Api, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::Sender;
+use zeroize::Zeroizing;
+
+use super::source::Wanted;
+use super::variables::Contents;
+use crate::command::access::connection::deepest;
+
+/// How long one watch lasts; a connection that died without a word is noticed soon after.
+const WATCH_SECONDS: u32 = 60;
+const WATCH_PATIENCE: Duration = Duration::from_secs(70);
+const LIST_PATIENCE: Duration = Duration::from_secs(15);
+/// Between attempts: the first pause, doubled up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Between attempts while the server refuses.
+const REFUSED_PAUSE: Duration = Duration::from_secs(10);
+
+/// What following an object tells.
+pub enum Change {
+    /// How the object is now; `None` if there is none.
+    Seen(Wanted, Option<Contents>),
+    /// The object is not followed any more, because of this; it is tried again.
+    Lost(Wanted, String),
+    /// The object is followed again.
+    Found(Wanted),
+}
+
+/// Kinds of objects that can be followed.
+pub trait Followed:
+    Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+    + Clone
+    + DeserializeOwned
+    + fmt::Debug
+    + Send
+    + 'static
+{
+    /// Keys and values.
+    fn into_contents(self) -> Contents;
+}
+
+impl Followed for Secret {
+    fn into_contents(self) -> Contents {
+        let data = self.data.unwrap_or_default().into_iter();
+        Contents {
+            data: data.map(|(key, value)| (key, Zeroizing::new(value.0))).collect(),
+            immutable: self.immutable == Some(true),
+        }
+    }
+}
+
+impl Followed for ConfigMap {
+    fn into_contents(self) -> Contents {
+        let text = self.data.unwrap_or_default().into_iter();
+        let binary = self.binary_data.unwrap_or_default().into_iter();
+        Contents {
+            data: text
+                .map(|(key, value)| (key, Zeroizing::new(value.into_bytes())))
+                .chain(binary.map(|(key, value)| (key, Zeroizing::new(value.0))))
+                .collect(),
+            immutable: self.immutable == Some(true),
+        }
+    }
+}
+
+/// Why one watch is over.
+enum End {
+    /// The object will never change.
+    Immutable,
+    /// Nobody listens any more.
+    Unheard,
+    /// Its time was up.
+    TimeIsUp,
+    /// The server cannot go on from there: the object is read again.
+    StartAgain,
+    /// The server refused, with these words.
+    Refused(String),
+    /// The server is away.
+    Away(String),
+}
+
+impl From<kube::Error> for End {
+    fn from(error: kube::Error) -> End {
+        match error {
+            kube::Error::Api(status) if matches!(status.code, 401 | 403) => {
+                End::Refused(status.message.clone())
+            }
+            kube::Error::Api(status) if status.code == 410 => End::StartAgain,
+            kube::Error::Api(status) => End::Away(format!("it answered {}: {}", status.code, status.message)),
+            error => End::Away(deepest(&error)),
+        }
+    }
+}
+
+/// Follows one object until it is immutable or nobody listens.
+pub async fn follow<Object: Followed>(api: Api<Object>, wanted: Wanted, changes: Sender<Change>) {
+    let mut follower = Follower {
+        api,
+        wanted,
+        changes,
+        version: None,
+        lost: false,
+    };
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let began = Instant::now();
+        let end = match follower.step().await {
+            Err(end) => end,
+            Ok(()) => End::TimeIsUp,
+        };
+        let reason = match end {
+            End::Immutable | End::Unheard => return,
+            End::TimeIsUp if began.elapsed() > LONGEST_PAUSE => {
+                pause = FIRST_PAUSE;
+                continue;
+            }
+            End::TimeIsUp => None,
+            End::StartAgain => {
+                follower.version = None;
+                None
+            }
+            End::Refused(message) => {
+                pause = REFUSED_PAUSE;
+                Some(message)
+            }
+            End::Away(reason) => {
+                // A server that lost its memory does not know the version either.
+                follower.version = None;
+                Some(reason)
+            }
+        };
+        if let Some(reason) = reason
+            && !std::mem::replace(&mut follower.lost, true)
+            && follower
+                .tell(Change::Lost(follower.wanted.clone(), reason))
+                .await
+                .is_err()
+        {
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}
+
+struct Follower<Object> {
+    api: Api<Object>,
+    wanted: Wanted,
+    changes: Sender<Change>,
+    /// From which resourceVersion to go on; the object is read first if there is none.
+    version: Option<String>,
+    lost: bool,
+}
+
+impl<Object: Followed> Follower<Object> {
+    /// Reads the object if need be, then watches until the watch ends.
+    async fn step(&mut self) -> Result<(), End> {
+        let selector = format!("metadata.name={}", self.wanted.name);
+        let version = match self.version.take() {
+            Some(version) => version,
+            None => self.read(&selector).await?,
+        };
+        self.version = Some(version.clone());
+        let parameters = WatchParams::default().fields(&selector).timeout(WATCH_SECONDS);
+        let deadline = Instant::now() + WATCH_PATIENCE;
+        let patience = || deadline.saturating_duration_since(Instant::now());
+        let silent = |_| End::Away("it does not answer".to_owned());
+        let watch = tokio::time::timeout(LIST_PATIENCE, self.api.watch(&parameters, &version));
+        let mut events = pin!(watch.await.map_err(silent)??);
+        self.found().await?;
+        while let Some(event) = tokio::time::timeout(patience(), events.next())
+            .await
+            .map_err(silent)?
+        {
+            match event? {
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => {
+                    self.version = object.resource_version();
+                    self.seen(Some(object.into_contents())).await?;
+                }
+                WatchEvent::Deleted(object) => {
+                    self.version = object.resource_version();
+                    self.seen(None).await?;
+                }
+                WatchEvent::Bookmark(bookmark) => self.version = Some(bookmark.metadata.resource_version),
+                WatchEvent::Error(status) => return Err(kube::Error::Api(status).into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// The object by a list of itself, which says from where to watch even if it does not exist.
+    async fn read(&mut self, selector: &str) -> Result<String, End> {
+        let parameters = ListParams::default().fields(selector);
+        let listed = tokio::time::timeout(LIST_PATIENCE, self.api.list(&parameters)).await;
+        let list = listed.map_err(|_| End::Away("it does not answer".to_owned()))??;
+        let version = list.metadata.resource_version.unwrap_or_default();
+        self.found().await?;
+        self.seen(list.items.into_iter().next().map(Followed::into_contents))
+            .await?;
+        Ok(version)
+    }
+
+    async fn found(&mut self) -> Result<(), End> {
+        if std::mem::take(&mut self.lost) {
+            self.tell(Change::Found(self.wanted.clone())).await?;
+        }
+        Ok(())
+    }
+
+    async fn seen(&self, contents: Option<Contents>) -> Result<(), End> {
+        let immutable = contents.as_ref().is_some_and(|contents| contents.immutable);
+        self.tell(Change::Seen(self.wanted.clone(), contents)).await?;
+        if immutable { Err(End::Immutable) } else { Ok(()) }
+    }
+
+    async fn tell(&self, change: Change) -> Result<(), End> {
+        self.changes.send(change).await.map_err(|_| End::Unheard)
+    }
+}
