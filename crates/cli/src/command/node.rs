@@ -1,5 +1,7 @@
 //! `strongroom node`.
 
+mod bootstrap;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,15 +32,22 @@ const ROUND: Duration = Duration::from_secs(60);
 #[command(after_help = "Examples:\n  \
     strongroom kubeconfig --user system:node:worker-1 --group system:nodes --output worker-1.kubeconfig\n  \
     strongroom node --kubeconfig worker-1.kubeconfig --node-name worker-1 \\\n    \
-    --container-runtime-endpoint unix:///run/containerd/containerd.sock")]
+    --container-runtime-endpoint unix:///run/containerd/containerd.sock\n\n\
+    With a bootstrap token, the node gets its kubeconfig by itself:\n  \
+    strongroom node --server https://10.0.0.1:6443 --certificate-authority ca.crt --token-file token \\\n    \
+    --kubeconfig worker-1.kubeconfig --container-runtime-endpoint unix:///run/containerd/containerd.sock")]
 pub struct Node {
     /// The configuration file.
     #[command(flatten)]
     pub config: ConfigFlag,
 
-    /// How to reach the server, as user system:node:NAME in group system:nodes
+    /// How to reach the server, as user system:node:NAME in group system:nodes; written at a first start with --server
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     pub kubeconfig: PathBuf,
+
+    /// How a node without a kubeconfig gets one.
+    #[command(flatten)]
+    pub bootstrap: bootstrap::BootstrapFlags,
 
     /// Where volumes and the files of pods lie
     #[arg(
@@ -129,6 +138,9 @@ impl Node {
     }
 
     async fn serve(self) -> anyhow::Result<()> {
+        if !self.kubeconfig.exists() {
+            self.bootstrap.run(&self.node.name(), &self.kubeconfig).await?;
+        }
         let file = Kubeconfig::read_from(&self.kubeconfig)
             .with_context(|| format!("{} cannot be read", self.kubeconfig.display()))?;
         let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
@@ -139,7 +151,7 @@ impl Node {
             .host()
             .map(|host| (host.to_owned(), config.cluster_url.port_u16().unwrap_or(443)));
         let authorities = config.root_cert.clone().unwrap_or_default();
-        let client = kube::Client::try_from(config)?;
+        let client = strongroom_client::https::client(&config)?;
         let root_dir = std::path::absolute(&self.root_dir)?;
         let port = self.listen(&root_dir, &authorities)?;
         let mut node = self.node.config(root_dir);
