@@ -35,10 +35,6 @@ use crate::volume_keeper::{VolumeKeeper, remove_all};
 const RETRY: Duration = Duration::from_secs(10);
 /// The runtime is asked again after this when it did not answer.
 const RUNTIME_RETRY: Duration = Duration::from_secs(1);
-/// A pod whose containers shall end is looked at this often at first, so that its end is noticed at once.
-const CLOSE_LOOK: Duration = Duration::from_millis(200);
-/// How long it is looked at so closely.
-const CLOSE_LOOKS: Duration = Duration::from_secs(60);
 
 /// A pod as the server has it.
 #[derive(Debug, Clone)]
@@ -63,7 +59,10 @@ impl PodWorker {
     pub fn start(context: Arc<Context>, pod: Arc<Pod>, gone: impl FnOnce() + Send + 'static) -> PodWorker {
         let mailbox = Arc::new(Mailbox::default());
         let shown: Shown = Arc::new(RwLock::new(Arc::clone(&pod)));
-        let (of_volumes, volumes_pod) = watch::channel(Arc::clone(&pod));
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        let is_over = matches!(phase, Some("Succeeded" | "Failed"));
+        let needs_volumes = if is_over { Arc::default() } else { Arc::clone(&pod) };
+        let (of_volumes, volumes_pod) = watch::channel(needs_volumes);
         let keeper = VolumeKeeper::start(Arc::clone(&context), volumes_pod, Arc::clone(&mailbox));
         let (assignment, assigned) = watch::channel(Assignment { pod, removed: false });
         let worker = Worker {
@@ -85,6 +84,7 @@ impl PodWorker {
             end: None,
             failed: BTreeSet::new(),
             volumes_are_down: false,
+            is_over,
             begun: Instant::now(),
         };
         tokio::spawn(async move {
@@ -123,6 +123,8 @@ struct Worker {
     /// What failed since the last wait, by container name (empty for the sandbox): not tried again before the next.
     failed: BTreeSet<String>,
     volumes_are_down: bool,
+    /// Its life was over when this node first saw it: it needs nothing any more.
+    is_over: bool,
     begun: Instant,
 }
 
@@ -137,10 +139,12 @@ impl Worker {
     async fn run(mut self) {
         let first = self.assigned.borrow().pod.clone();
         let uid = pod::uid(&first).to_owned();
-        let needs = references(&first);
-        self.context
-            .caches
-            .register(&uid, pod::namespace(&first), &needs, &self.mailbox);
+        if !self.is_over {
+            let needs = references(&first);
+            self.context
+                .caches
+                .register(&uid, pod::namespace(&first), &needs, &self.mailbox);
+        }
         loop {
             let assignment = self.assigned.borrow_and_update().clone();
             let pod = if assignment.removed {
@@ -148,11 +152,13 @@ impl Worker {
             } else {
                 Arc::clone(&assignment.pod)
             };
-            self.of_volumes.send_if_modified(|known| {
-                let is_other = !Arc::ptr_eq(known, &pod);
-                *known = Arc::clone(&pod);
-                is_other
-            });
+            if !self.is_over {
+                self.of_volumes.send_if_modified(|known| {
+                    let is_other = !Arc::ptr_eq(known, &pod);
+                    *known = Arc::clone(&pod);
+                    is_other
+                });
+            }
             match self.pass(&pod, assignment.removed).await {
                 Next::Again => continue,
                 Next::Gone => break,
@@ -355,7 +361,10 @@ impl Worker {
             let volumes = places.clone();
             let taken_down = tokio::task::spawn_blocking(move || remove_all(&volumes)).await;
             match taken_down {
-                Ok(Ok(())) => self.volumes_are_down = true,
+                Ok(Ok(())) => {
+                    self.volumes_are_down = true;
+                    self.context.caches.unregister(pod::uid(pod));
+                }
                 Ok(Err(error)) => {
                     tracing::warn!(pod = pod::display(pod), %error, "volumes cannot be taken down");
                     return Next::Wait(Some(RUNTIME_RETRY));
@@ -425,7 +434,6 @@ impl Worker {
             Duration::try_from(left).unwrap_or_default() + Duration::from_millis(1)
         });
         let retry = (!self.failed.is_empty()).then_some(RETRY);
-        let shall_end = pod::restart_policy(pod) != RestartPolicy::Always || pod::init_members(pod).len() > 0;
         let close =
             (shall_end && observed.any_running() && self.begun.elapsed() < CLOSE_LOOKS).then_some(CLOSE_LOOK);
         [until_wake, retry, close].into_iter().flatten().min()
