@@ -14,7 +14,7 @@ use strongroom_node_plan::actions::{Decision, End, Life, Situation, Step, decide
 use strongroom_node_plan::backoff::Backoffs;
 use strongroom_node_plan::events;
 use strongroom_node_plan::observed::State;
-use strongroom_node_plan::pod::{self, RestartPolicy};
+use strongroom_node_plan::pod;
 use strongroom_node_plan::references::references;
 use strongroom_node_plan::status::{Report, status};
 use strongroom_node_plan::waiting::Waiting;
@@ -85,7 +85,6 @@ impl PodWorker {
             failed: BTreeSet::new(),
             volumes_are_down: false,
             is_over,
-            begun: Instant::now(),
         };
         tokio::spawn(async move {
             worker.run().await;
@@ -125,7 +124,6 @@ struct Worker {
     volumes_are_down: bool,
     /// Its life was over when this node first saw it: it needs nothing any more.
     is_over: bool,
-    begun: Instant,
 }
 
 /// What comes after a pass.
@@ -256,7 +254,7 @@ impl Worker {
             .collect();
         if steps.is_empty() {
             self.collect_garbage(&observed).await;
-            return Next::Wait(self.patience(pod, &observed, &decision));
+            return Next::Wait(self.patience(&decision));
         }
         let starts = steps
             .iter()
@@ -423,20 +421,13 @@ impl Worker {
         }
     }
 
-    fn patience(
-        &self,
-        pod: &Pod,
-        observed: &strongroom_node_plan::observed::Observed,
-        decision: &Decision,
-    ) -> Option<Duration> {
+    fn patience(&self, decision: &Decision) -> Option<Duration> {
         let until_wake = decision.wake_at.map(|at| {
             let left = at.duration_since(Timestamp::now());
             Duration::try_from(left).unwrap_or_default() + Duration::from_millis(1)
         });
         let retry = (!self.failed.is_empty()).then_some(RETRY);
-        let close =
-            (shall_end && observed.any_running() && self.begun.elapsed() < CLOSE_LOOKS).then_some(CLOSE_LOOK);
-        [until_wake, retry, close].into_iter().flatten().min()
+        [until_wake, retry].into_iter().flatten().min()
     }
 
     fn previous(&self, pod: &Pod) -> PodStatus {
