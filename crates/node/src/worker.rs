@@ -82,6 +82,7 @@ impl PodWorker {
             pre_stopped: BTreeSet::new(),
             status: None,
             end: None,
+            deadline: None,
             failed: BTreeSet::new(),
             volumes_are_down: false,
             is_over,
@@ -119,6 +120,8 @@ struct Worker {
     /// What was reported last.
     status: Option<PodStatus>,
     end: Option<End>,
+    /// When the pod shall be gone, as far as what is being done knows.
+    deadline: Option<i64>,
     /// What failed since the last wait, by container name (empty for the sandbox): not tried again before the next.
     failed: BTreeSet<String>,
     volumes_are_down: bool,
@@ -145,6 +148,7 @@ impl Worker {
         }
         loop {
             let assignment = self.assigned.borrow_and_update().clone();
+            self.deadline = deadline(&assignment);
             let pod = if assignment.removed {
                 ending(&assignment.pod)
             } else {
@@ -478,17 +482,14 @@ impl Worker {
     }
 
     /// Ends early when the pod is to be deleted, or to be deleted sooner than it was.
-    fn sooner(&self, pod: &Pod) -> impl Future<Output = ()> + use<> {
+    fn sooner(&self) -> impl Future<Output = ()> + use<> {
         let mut assigned = self.assigned.clone();
-        let known = deadline(pod);
+        let known = self.deadline;
         async move {
-            let sooner = assigned.wait_for(|now| {
-                let removed = now.removed.then_some(i64::MIN);
-                match (removed.or_else(|| deadline(&now.pod)), known) {
-                    (Some(_), None) => true,
-                    (Some(now), Some(known)) => now < known,
-                    (None, _) => false,
-                }
+            let sooner = assigned.wait_for(|now| match (deadline(now), known) {
+                (Some(_), None) => true,
+                (Some(now), Some(known)) => now < known,
+                (None, _) => false,
             });
             if sooner.await.is_err() {
                 std::future::pending::<()>().await;
@@ -506,9 +507,13 @@ fn is_other(one: &Pod, other: &Pod) -> bool {
         || one.metadata.deletion_grace_period_seconds != other.metadata.deletion_grace_period_seconds
 }
 
-/// When the pod shall be gone, in seconds since 1970.
-fn deadline(pod: &Pod) -> Option<i64> {
-    pod.metadata
+/// When the pod shall be gone, in seconds since 1970; one that the server has forgotten should be gone already.
+fn deadline(assignment: &Assignment) -> Option<i64> {
+    if assignment.removed {
+        return Some(i64::MIN);
+    }
+    let metadata = &assignment.pod.metadata;
+    metadata
         .deletion_timestamp
         .as_ref()
         .map(|time| time.0.as_second())
