@@ -3,3 +3,4 @@
 mod delivery;
 mod lifecycle;
 mod restarts;
+mod streams;
