@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{ListParams, WatchEvent, WatchParams};
-use kube::{Api, Resource, ResourceExt as _};
+use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
 use zeroize::Zeroizing;
@@ -19,7 +19,8 @@ use crate::command::access::connection::deepest;
 /// How long one watch lasts; a connection that died without a word is noticed soon after.
 const WATCH_SECONDS: u32 = 60;
 const WATCH_PATIENCE: Duration = Duration::from_secs(70);
-const LIST_PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(15);
+const SILENT: &str = "it does not answer";
 /// Between attempts: the first pause, doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -109,6 +110,7 @@ pub async fn follow<Object: Followed>(api: Api<Object>, wanted: Wanted, changes:
         wanted,
         changes,
         version: None,
+        too_old: None,
         lost: false,
     };
     let mut pause = FIRST_PAUSE;
@@ -126,7 +128,7 @@ pub async fn follow<Object: Followed>(api: Api<Object>, wanted: Wanted, changes:
             }
             End::TimeIsUp => None,
             End::StartAgain => {
-                follower.version = None;
+                follower.too_old = follower.version.take();
                 None
             }
             End::Refused(message) => {
@@ -159,7 +161,17 @@ struct Follower<Object> {
     changes: Sender<Change>,
     /// From which resourceVersion to go on; the object is read first if there is none.
     version: Option<String>,
+    /// A resourceVersion that the server could not go on from.
+    too_old: Option<String>,
     lost: bool,
+}
+
+/// What the server answers, if it does in time.
+async fn patiently<T>(answer: impl Future<Output = kube::Result<T>>) -> Result<T, End> {
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(answered) => Ok(answered?),
+        Err(_) => Err(End::Away(SILENT.to_owned())),
+    }
 }
 
 impl<Object: Followed> Follower<Object> {
@@ -174,9 +186,8 @@ impl<Object: Followed> Follower<Object> {
         let parameters = WatchParams::default().fields(&selector).timeout(WATCH_SECONDS);
         let deadline = Instant::now() + WATCH_PATIENCE;
         let patience = || deadline.saturating_duration_since(Instant::now());
-        let silent = |_| End::Away("it does not answer".to_owned());
-        let watch = tokio::time::timeout(LIST_PATIENCE, self.api.watch(&parameters, &version));
-        let mut events = pin!(watch.await.map_err(silent)??);
+        let silent = |_| End::Away(SILENT.to_owned());
+        let mut events = pin!(patiently(self.api.watch(&parameters, &version)).await?);
         self.found().await?;
         while let Some(event) = tokio::time::timeout(patience(), events.next())
             .await
@@ -198,16 +209,25 @@ impl<Object: Followed> Follower<Object> {
         Ok(())
     }
 
-    /// The object by a list of itself, which says from where to watch even if it does not exist.
+    /// The object, and from where to watch: by a list of itself, which knows that even if there is no object.
     async fn read(&mut self, selector: &str) -> Result<String, End> {
         let parameters = ListParams::default().fields(selector);
-        let listed = tokio::time::timeout(LIST_PATIENCE, self.api.list(&parameters)).await;
-        let list = listed.map_err(|_| End::Away("it does not answer".to_owned()))??;
-        let version = list.metadata.resource_version.unwrap_or_default();
+        let listed = patiently(self.api.list(&parameters)).await;
+        let (object, version) = match listed {
+            Ok(list) => (list.items.into_iter().next(), list.metadata.resource_version),
+            // Who may get and watch it needs no list.
+            Err(End::Refused(_)) => {
+                let object = patiently(self.api.get_opt(&self.wanted.name)).await?;
+                let version = object.as_ref().and_then(ResourceExt::resource_version);
+                // A version that is too old was tried in vain; without one, a watch begins with what there is.
+                let version = version.filter(|version| self.too_old.as_ref() != Some(version));
+                (object, version)
+            }
+            Err(end) => return Err(end),
+        };
         self.found().await?;
-        self.seen(list.items.into_iter().next().map(Followed::into_contents))
-            .await?;
-        Ok(version)
+        self.seen(object.map(Followed::into_contents)).await?;
+        Ok(version.unwrap_or_default())
     }
 
     async fn found(&mut self) -> Result<(), End> {
