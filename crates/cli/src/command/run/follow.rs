@@ -10,6 +10,7 @@ use kube::api::{ListParams, WatchEvent, WatchParams};
 use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::watch::Receiver;
 use zeroize::Zeroizing;
 
 use super::source::Wanted;
@@ -82,6 +83,8 @@ enum End {
     Unheard,
     /// Its time was up.
     TimeIsUp,
+    /// The server was away for a while, and the connection may not have noticed.
+    NewConnection,
     /// The server cannot go on from there: the object is read again.
     StartAgain,
     /// The server refused, with these words.
@@ -103,8 +106,14 @@ impl From<kube::Error> for End {
     }
 }
 
-/// Follows one object until it is immutable or nobody listens.
-pub async fn follow<Object: Followed>(api: Api<Object>, wanted: Wanted, changes: Sender<Change>) {
+/// Follows one object until it is immutable or nobody listens. When `pulse` beats, the connection is given up for
+/// a new one.
+pub async fn follow<Object: Followed>(
+    api: Api<Object>,
+    wanted: Wanted,
+    changes: Sender<Change>,
+    mut pulse: Receiver<u64>,
+) {
     let mut follower = Follower {
         api,
         wanted,
@@ -116,13 +125,18 @@ pub async fn follow<Object: Followed>(api: Api<Object>, wanted: Wanted, changes:
     let mut pause = FIRST_PAUSE;
     loop {
         let began = Instant::now();
-        let end = match follower.step().await {
-            Err(end) => end,
-            Ok(()) => End::TimeIsUp,
+        // A step that is given up has told nothing that it will not tell again.
+        let end = tokio::select! {
+            step = follower.step() => step.err().unwrap_or(End::TimeIsUp),
+            Ok(()) = pulse.changed() => End::NewConnection,
         };
         let reason = match end {
             End::Immutable | End::Unheard => return,
             End::TimeIsUp if began.elapsed() > LONGEST_PAUSE => {
+                pause = FIRST_PAUSE;
+                continue;
+            }
+            End::NewConnection => {
                 pause = FIRST_PAUSE;
                 continue;
             }
@@ -150,7 +164,8 @@ pub async fn follow<Object: Followed>(api: Api<Object>, wanted: Wanted, changes:
         {
             return;
         }
-        tokio::time::sleep(pause).await;
+        // Whatever the server said last, it is worth asking again once it is back.
+        let _ = tokio::time::timeout(pause, pulse.changed()).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
@@ -195,12 +210,14 @@ impl<Object: Followed> Follower<Object> {
         {
             match event? {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                    self.version = object.resource_version();
+                    let version = object.resource_version();
                     self.seen(Some(object.into_contents())).await?;
+                    self.version = version;
                 }
                 WatchEvent::Deleted(object) => {
-                    self.version = object.resource_version();
+                    let version = object.resource_version();
                     self.seen(None).await?;
+                    self.version = version;
                 }
                 WatchEvent::Bookmark(bookmark) => self.version = Some(bookmark.metadata.resource_version),
                 WatchEvent::Error(status) => return Err(kube::Error::Api(status).into()),

@@ -8,9 +8,10 @@ use anyhow::Context as _;
 use futures::future::try_join_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::follow::{self, Change, Followed};
+use super::pulse;
 use super::source::{Kind, Wanted};
 use super::variables::{Contents, Known};
 use crate::command::access::connection::{configuration, deepest};
@@ -67,15 +68,19 @@ impl Server {
     /// Tells every change of these objects from now on, beginning with how they are.
     pub fn follow(&self, wanted: BTreeSet<Wanted>) -> mpsc::Receiver<Change> {
         let (sender, receiver) = mpsc::channel(CHANGES);
+        let (beats, pulse) = watch::channel(0);
+        if !wanted.is_empty() {
+            tokio::spawn(pulse::beat(self.client.clone(), beats));
+        }
         for wanted in wanted {
-            let sender = sender.clone();
+            let (sender, pulse) = (sender.clone(), pulse.clone());
             match wanted.kind {
-                Kind::Secret => drop(tokio::spawn(follow::follow(self.api::<Secret>(), wanted, sender))),
-                Kind::ConfigMap => drop(tokio::spawn(follow::follow(
-                    self.api::<ConfigMap>(),
-                    wanted,
-                    sender,
-                ))),
+                Kind::Secret => {
+                    tokio::spawn(follow::follow(self.api::<Secret>(), wanted, sender, pulse));
+                }
+                Kind::ConfigMap => {
+                    tokio::spawn(follow::follow(self.api::<ConfigMap>(), wanted, sender, pulse));
+                }
             }
         }
         receiver
