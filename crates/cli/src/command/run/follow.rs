@@ -17,9 +17,9 @@ use super::source::Wanted;
 use super::variables::Contents;
 use crate::command::access::connection::deepest;
 
-/// How long one watch lasts; a connection that died without a word is noticed soon after.
-const WATCH_SECONDS: u32 = 60;
-const WATCH_PATIENCE: Duration = Duration::from_secs(70);
+/// How long one watch lasts, and when it is given up should it not end.
+const WATCH_SECONDS: u32 = 290;
+const WATCH_PATIENCE: Duration = Duration::from_secs(300);
 const PATIENCE: Duration = Duration::from_secs(15);
 const SILENT: &str = "it does not answer";
 /// Between attempts: the first pause, doubled up to the longest.

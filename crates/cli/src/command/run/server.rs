@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::future::try_join_all;
+use http::Uri;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
 use tokio::sync::{mpsc, watch};
@@ -24,6 +25,8 @@ const CHANGES: usize = 16;
 pub struct Server {
     client: Client,
     url: String,
+    /// Where connections go, unless they go through a proxy.
+    address: Option<Uri>,
     namespace: String,
 }
 
@@ -36,11 +39,13 @@ impl Server {
     ) -> anyhow::Result<Server> {
         let config = configuration(kubeconfig, data_dir).await?;
         let url = config.cluster_url.to_string();
+        let address = config.proxy_url.is_none().then(|| config.cluster_url.clone());
         let client = Client::try_from(config).context("The kubeconfig cannot be used")?;
         let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
         Ok(Server {
             client,
             url,
+            address,
             namespace,
         })
     }
@@ -69,8 +74,8 @@ impl Server {
     pub fn follow(&self, wanted: BTreeSet<Wanted>) -> mpsc::Receiver<Change> {
         let (sender, receiver) = mpsc::channel(CHANGES);
         let (beats, pulse) = watch::channel(0);
-        if !wanted.is_empty() {
-            tokio::spawn(pulse::beat(self.client.clone(), beats));
+        if let Some(address) = self.address.clone().filter(|_| !wanted.is_empty()) {
+            tokio::spawn(pulse::beat(address, beats));
         }
         for wanted in wanted {
             let (sender, pulse) = (sender.clone(), pulse.clone());
