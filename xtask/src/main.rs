@@ -2,6 +2,7 @@
 
 mod debian;
 mod process;
+mod runtime;
 mod tools;
 mod verify;
 
@@ -17,7 +18,8 @@ Developing Strongroom.
 Usage: cargo xtask <command> [arguments]
 
 Commands:
-  up       Build the server (release) and run `strongroom up` with the arguments given
+  up       Build the server (release) and run `strongroom up` with the arguments given, pods included
+  runtime  Start containerd alone and print its endpoint; Ctrl-C ends it
   test     Everything that must be green: tools, tests, clippy, formatting
   bench    Build everything optimised and measure; arguments go to the bench
   soak     The long runs: kill -9 cycles, slow watchers, overload, bit rot
@@ -55,6 +57,7 @@ fn dispatch(command: &str, rest: &[String]) -> Result<()> {
     std::env::set_current_dir(root())?;
     match command {
         "up" => up(rest),
+        "runtime" => runtime::alone(),
         "test" => verify::test(rest),
         "bench" => bench(rest),
         "soak" => verify::soak(rest),
@@ -95,8 +98,15 @@ fn help(command: &str) -> Option<&'static str> {
              \x20 kubernetes/     Debian's golang-k8s-api-dev and golang-k8s-apimachinery-dev (upstream's round-trip fixtures)\n\
              \x20 kubectl-1.20/, kubectl-1.32/, kubectl-1.36/\n\
              \x20 python/         a virtual environment with the official `kubernetes` client\n\
-             and the system packages strace, gdb, curl, e2fsprogs and openssl (as root; otherwise it says what to install).\n\n\
+             \x20 runtime/        containerd, runc, CNI plugins, busybox, bash and docker-registry, unpacked and not started\n\
+             and the system packages strace, gdb, curl, e2fsprogs, openssl, iptables and apache2-utils (as root; otherwise\n\
+             it says what to install).\n\n\
              Example:\n  cargo xtask tools && target/tools/kubectl-1.20/kubectl version --client\n"
+        }
+        "runtime" => {
+            "Usage: cargo xtask runtime\n\n\
+             Starts the containerd of `cargo xtask up` alone, below target/run, and prints its endpoint.\n\n\
+             Example:\n  cargo xtask runtime &\n  target/debug/strongroom up --container-runtime-endpoint unix://$PWD/target/run/containerd/containerd.sock\n"
         }
         "schema" => {
             "Usage: cargo xtask schema [ARGUMENTS]\n\n\
@@ -114,7 +124,11 @@ fn root() -> PathBuf {
 
 fn up(rest: &[String]) -> Result<()> {
     run(cargo(&["build", "--release", "-p", "strongroom"]))?;
-    exec("target/release/strongroom", ["up".to_owned()].iter().chain(rest))
+    let arguments = runtime::offered(rest);
+    exec(
+        "target/release/strongroom",
+        ["up".to_owned()].iter().chain(&arguments),
+    )
 }
 
 fn bench(rest: &[String]) -> Result<()> {

@@ -40,8 +40,20 @@ const KUBECTLS: [Kubectl; 3] = [
 
 const FIXTURES: [&str; 2] = ["golang-k8s-api-dev", "golang-k8s-apimachinery-dev"];
 
+/// What runs pods, images for tests, and a registry of one's own; unpacked, so that no service is started.
+const RUNTIME: [&str; 6] = [
+    "containerd",
+    "runc",
+    "containernetworking-plugins",
+    "busybox-static",
+    "bash-static",
+    "docker-registry",
+];
+
 /// (program, Debian package)
-const SYSTEM: [(&str, &str); 7] = [
+const SYSTEM: [(&str, &str); 9] = [
+    ("htpasswd", "apache2-utils"),
+    ("iptables", "iptables"),
     ("strace", "strace"),
     ("gdb", "gdb"),
     ("gcore", "gdb"),
@@ -59,6 +71,7 @@ pub fn install() -> Result<()> {
         install_kubectl(kubectl)?;
     }
     install_python()?;
+    install_runtime()?;
     eprintln!("tools: all in {}", tools().display());
     Ok(())
 }
@@ -81,6 +94,32 @@ pub fn install_fixtures() -> Result<()> {
         Ok(())
     })?;
     mark(&target)
+}
+
+/// containerd and what it needs, in `target/tools/runtime`; the directory.
+pub fn install_runtime() -> Result<PathBuf> {
+    let target = tools().join("runtime");
+    if installed(&target) {
+        return Ok(target);
+    }
+    eprintln!("tools: containerd, runc, CNI plugins, busybox, a registry");
+    fs::create_dir_all(&target)?;
+    with_archive(|archive| {
+        for package in RUNTIME {
+            let version = archive.unpack(package, "bookworm", &target)?;
+            eprintln!("  {package} {version}");
+        }
+        Ok(())
+    })?;
+    for program in ["usr/bin/containerd", "usr/sbin/runc"] {
+        let mut probe = Command::new(target.join(program));
+        probe.arg("--version");
+        if output(probe).is_err() {
+            apt_install(&["libseccomp2"])?;
+        }
+    }
+    mark(&target)?;
+    Ok(target)
 }
 
 fn install_kubectl(kubectl: &Kubectl) -> Result<()> {
@@ -163,7 +202,8 @@ fn apt_install(packages: &[&str]) -> Result<()> {
     patiently("apt-get install", || apt_get(&install)).map(drop)
 }
 
-fn find(program: &str) -> Option<PathBuf> {
+/// Where a program of the machine is.
+pub fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))

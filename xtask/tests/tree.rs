@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Crates that decide: no runtime, no clock, no socket, no file.
-const PURE: [&str; 7] = [
+const PURE: [&str; 9] = [
     "objects",
     "merge",
     "resources",
@@ -13,6 +13,8 @@ const PURE: [&str; 7] = [
     "tokens",
     "encryption",
     "discovery",
+    "certificates",
+    "node-plan",
 ];
 
 /// What a pure crate must not depend on, directly or through others.
@@ -74,6 +76,7 @@ fn dependencies_point_one_way() {
         "storage",
         &["objects", "resources", "access", "apiserver", "merge"],
     );
+    check("certificates", &["objects", "resources", "access"]);
     check("encryption", &["objects", "resources", "access", "storage"]);
     check("resources", &["access", "storage", "encryption", "apiserver"]);
     check("access", &["resources", "storage", "encryption", "apiserver"]);

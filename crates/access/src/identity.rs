@@ -112,7 +112,7 @@ impl Identity {
 }
 
 /// Adds `system:authenticated`, unless the credential already speaks of either group.
-fn with_authenticated(mut groups: Vec<String>) -> Vec<String> {
+pub(crate) fn with_authenticated(mut groups: Vec<String>) -> Vec<String> {
     let spoken_of = |own: &String| own == group::AUTHENTICATED || own == group::UNAUTHENTICATED;
     if !groups.iter().any(spoken_of) {
         groups.push(group::AUTHENTICATED.to_owned());

@@ -208,7 +208,7 @@ impl Check {
 }
 
 /// The text as it is where it is not properly encoded.
-fn percent_decoded(text: &str) -> String {
+pub(crate) fn percent_decoded(text: &str) -> String {
     decode(text).unwrap_or_else(|| text.to_owned())
 }
 

@@ -1,58 +1,68 @@
-//! What may not be written although the caller may write: rights that the caller does not hold (auth §5.3).
+//! What is asked of a write beside its object's own rules: what a new pod gets from its service account, who asks for a
+//! certificate and who may give it, which rights an author may give away, and what a node must leave alone.
 
-use strongroom_access::rbac::{Binding, Escalation, MalformedPolicy, Role, only_collection_fields_changed};
-use strongroom_access::{Attributes, Decision, Identity};
+mod certificates;
+mod escalation;
+mod node_restriction;
+mod service_account;
+
+use strongroom_access::Identity;
 use strongroom_objects::{Object, Status};
-use strongroom_resources::ROLES;
+use strongroom_resources::{CERTIFICATE_SIGNING_REQUESTS, ROLES};
 
 use crate::routes::Target;
 use crate::server::ApiServer;
 
-/// Checks a planned write. `old` is `None` for a new object.
+pub(crate) use node_restriction::{NodeRequest, check_node_request};
+
+/// A write that has been planned and not yet committed.
+pub(crate) struct PlannedWrite<'a> {
+    pub user: &'a Identity,
+    pub target: &'a Target,
+    /// What is stored; nothing before a create.
+    pub old: Option<&'a Object>,
+    /// What is to be stored; nothing after a delete.
+    pub new: Option<&'a Object>,
+}
+
+/// Gives a new object what it gets from others, before it is planned.
 ///
 /// # Errors
-/// Mostly 403.
-pub(crate) fn check(
+/// 403 when what it asks for is not there or not for it.
+pub(crate) async fn complete(
     server: &ApiServer,
     user: &Identity,
     target: &Target,
-    old: Option<&Object>,
-    new: &Object,
+    object: &mut Object,
 ) -> Result<(), Box<Status>> {
-    if target.resource.group != ROLES.group || old.is_some_and(|old| only_collection_fields_changed(old, new))
-    {
-        return Ok(());
+    match (target.resource.group, target.resource.plural) {
+        ("", "pods") => service_account::complete(server, target, object).await?,
+        (group, _) if group == CERTIFICATE_SIGNING_REQUESTS.group => certificates::complete(user, object),
+        _ => {}
     }
-    let rules = server.0.authorization.rules();
-    let may = |asked: &Attributes<'_>| matches!(rules.decide(asked), Decision::Allow { .. });
-    let checked = match target.resource.plural {
-        "roles" | "clusterroles" => {
-            let (old, new) = read(Role::from_object, old, new)?;
-            rules.policy.check_role_write(user, old.as_ref(), &new, &may)
-        }
-        _ => {
-            let (old, new) = read(Binding::from_object, old, new)?;
-            rules.policy.check_binding_write(user, old.as_ref(), &new, &may)
-        }
-    };
-    checked.map_err(|escalation| refusal(target, &new.metadata.name, &escalation))
+    Ok(())
 }
 
-/// Both versions, understood.
-fn read<T>(
-    understand: impl Fn(&Object) -> Result<T, MalformedPolicy>,
-    old: Option<&Object>,
-    new: &Object,
-) -> Result<(Option<T>, T), Box<Status>> {
-    let read = |object| understand(object).map_err(|error| Box::new(Status::bad_request(&error.to_string())));
-    Ok((old.map(read).transpose()?, read(new)?))
+/// Whether a planned write may be committed.
+///
+/// # Errors
+/// Mostly 403.
+pub(crate) fn check(server: &ApiServer, write: &PlannedWrite<'_>) -> Result<(), Box<Status>> {
+    node_restriction::check(write)?;
+    match (write.target.resource.group, write.new) {
+        (group, Some(new)) if group == ROLES.group => {
+            escalation::check(server, write.user, write.target, write.old, new)
+        }
+        (group, _) if group == CERTIFICATE_SIGNING_REQUESTS.group => certificates::check(server, write),
+        _ => Ok(()),
+    }
 }
 
-fn refusal(target: &Target, name: &str, escalation: &Escalation) -> Box<Status> {
-    let (group, plural) = (target.resource.group, target.resource.plural);
-    Box::new(match escalation {
-        Escalation::Forbidden { problem, .. } => Status::forbidden(group, plural, name, problem),
-        Escalation::RoleNotFound { name, .. } => Status::not_found(group, plural, name),
-        Escalation::UnsupportedRoleKind(_) => Status::unclassified(&escalation.to_string()),
-    })
+/// How an object without a name is called in a message.
+fn shown_name(object: &Object) -> &str {
+    let metadata = &object.metadata;
+    [metadata.name.as_str(), metadata.generate_name.as_str()]
+        .into_iter()
+        .find(|name| !name.is_empty())
+        .unwrap_or("Unknown")
 }

@@ -1,4 +1,4 @@
-//! Who is it? The authenticators in the order of auth §2: client certificate, bearer token, anonymous.
+//! Who is it? The authenticators in the order of auth §2: a proxy in front, client certificate, bearer token, anonymous.
 
 mod bearer;
 mod live;
@@ -131,6 +131,11 @@ pub(crate) async fn authenticate(
     headers: &HeaderMap,
     path: &str,
 ) -> Result<Caller, Box<Status>> {
+    if let Some(believed) = &peer.front_proxy
+        && let Some(identity) = believed.identity(&text(headers))
+    {
+        return Ok(Caller::known(Arc::new(identity)));
+    }
     if let Credential::Certificate(identity) = &peer.credential {
         return Ok(Caller::known(Arc::clone(identity)));
     }
@@ -153,6 +158,14 @@ pub(crate) async fn authenticate(
         warnings: bearer.warnings,
         ..Caller::known(Arc::clone(&server.0.anonymous))
     })
+}
+
+/// The headers whose values are text.
+fn text(headers: &HeaderMap) -> Vec<(&str, &str)> {
+    headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
+        .collect()
 }
 
 /// The client learns nothing of why (auth §1).

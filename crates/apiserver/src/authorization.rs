@@ -2,15 +2,16 @@
 //! watch whenever the policy changes.
 
 use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::Duration;
 
-use strongroom_access::node::NodeGraph;
+use strongroom_access::node::{NodeGraph, node_name};
 use strongroom_access::rbac::{Binding, Policy, Role};
 use strongroom_access::{Attributes, Decision, Identity, decide, forbidden_message};
 use strongroom_objects::{Object, Status};
 use strongroom_resources::options::Query;
-use strongroom_resources::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, ROLE_BINDINGS, ROLES, Resource, find};
+use strongroom_resources::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, PODS, ROLE_BINDINGS, ROLES, Resource};
 use strongroom_storage::Revision;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -25,15 +26,23 @@ use crate::server::ApiServer;
 pub(crate) struct Authorization {
     rules: RwLock<Rules>,
     changes: watch::Sender<u64>,
+    /// What nodes reach changes with every pod; each node hears of its own, and of a few others'.
+    node_changes: [watch::Sender<u64>; NODE_GROUPS],
     /// Up to which revision each resource of the policy has been applied; empty before the policy is read.
     applied: watch::Sender<BTreeMap<&'static str, Revision>>,
 }
+
+/// Groups of nodes that hear of changes together.
+const NODE_GROUPS: usize = 256;
 
 /// How often the token behind a long answer is looked at.
 const TOKEN_LOOK: Duration = Duration::from_secs(1);
 
 /// How long the answer to a change of the policy waits for it to be applied; it takes microseconds.
 const SETTLING: Duration = Duration::from_secs(2);
+
+/// How long a node that is refused waits for news of its pods; they take microseconds.
+const NODE_SETTLING: Duration = Duration::from_millis(50);
 
 /// All that decides.
 #[derive(Default)]
@@ -54,6 +63,7 @@ impl Default for Authorization {
         Self {
             rules: RwLock::default(),
             changes: watch::Sender::new(0),
+            node_changes: std::array::from_fn(|_| watch::Sender::new(0)),
             applied: watch::Sender::default(),
         }
     }
@@ -90,19 +100,73 @@ impl Authorization {
         }
     }
 
-    fn tell(&self, resource: &'static Resource, news: News, apply: fn(&mut Rules, &Resource, News)) {
+    fn tell(&self, resource: &'static Resource, news: News, apply: Apply) {
         if let News::Through(revision) = news {
             self.applied.send_modify(|applied| {
                 applied.insert(resource.plural, revision);
             });
             return;
         }
-        self.change(|rules| apply(rules, resource, news));
+        let concerned = apply(
+            &mut self.rules.write().unwrap_or_else(PoisonError::into_inner),
+            resource,
+            news,
+        );
+        match concerned {
+            Concerned::Everybody => self.changes.send_modify(|count| *count += 1),
+            Concerned::Nodes(nodes) => {
+                for node in nodes {
+                    self.of_node(&node).send_modify(|count| *count += 1);
+                }
+            }
+        }
     }
 
-    fn change(&self, change: impl FnOnce(&mut Rules)) {
-        change(&mut self.rules.write().unwrap_or_else(PoisonError::into_inner));
-        self.changes.send_modify(|count| *count += 1);
+    fn of_node(&self, node: &str) -> &watch::Sender<u64> {
+        let mut hasher = std::hash::DefaultHasher::new();
+        node.hash(&mut hasher);
+        let group = hasher.finish() % NODE_GROUPS as u64;
+        &self.node_changes[group as usize]
+    }
+
+    fn listen(&self, user: &Identity) -> Changes {
+        Changes {
+            policy: self.changes.subscribe(),
+            node: node_name(user).map(|node| self.of_node(node).subscribe()),
+        }
+    }
+}
+
+type Apply = fn(&mut Rules, &Resource, News) -> Concerned;
+
+/// Whose requests may now be decided otherwise.
+enum Concerned {
+    Everybody,
+    Nodes(Vec<Arc<str>>),
+}
+
+/// News of what decides one user's requests.
+struct Changes {
+    policy: watch::Receiver<u64>,
+    node: Option<watch::Receiver<u64>>,
+}
+
+impl Changes {
+    /// Returns after the next change; never once the server is gone. Cancel-safe.
+    async fn next(&mut self) {
+        let node = async {
+            match &mut self.node {
+                Some(node) => node.changed().await,
+                None => std::future::pending().await,
+            }
+        };
+        let changed = tokio::select! {
+            changed = self.policy.changed() => changed,
+            changed = node => changed,
+        };
+        if changed.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
@@ -111,14 +175,13 @@ impl Authorization {
 /// # Errors
 /// When the store cannot be read.
 pub(crate) async fn keep_up_to_date(server: &ApiServer) -> Result<(), Box<Status>> {
-    type Applied = fn(&mut Rules, &Resource, News);
-    let mut sources: Vec<(&'static Resource, Applied)> = vec![
+    let sources: [(&'static Resource, Apply); 5] = [
         (&ROLES, apply_role),
         (&CLUSTER_ROLES, apply_role),
         (&ROLE_BINDINGS, apply_binding),
         (&CLUSTER_ROLE_BINDINGS, apply_binding),
+        (&PODS, apply_pod),
     ];
-    sources.extend(find("", "v1", "pods").map(|pods| (pods, apply_pod as Applied)));
     for (resource, applied) in sources {
         let told = server.clone();
         let apply = Box::new(move |news| told.0.authorization.tell(resource, news, applied));
@@ -127,7 +190,7 @@ pub(crate) async fn keep_up_to_date(server: &ApiServer) -> Result<(), Box<Status
     Ok(())
 }
 
-fn apply_role(rules: &mut Rules, resource: &Resource, news: News) {
+fn apply_role(rules: &mut Rules, resource: &Resource, news: News) -> Concerned {
     match news {
         News::Is(object) => match Role::from_object(&object) {
             Ok(role) => rules.policy.put_role(role),
@@ -148,9 +211,10 @@ fn apply_role(rules: &mut Rules, resource: &Resource, news: News) {
         }
         News::Through(_) => {}
     }
+    Concerned::Everybody
 }
 
-fn apply_binding(rules: &mut Rules, resource: &Resource, news: News) {
+fn apply_binding(rules: &mut Rules, resource: &Resource, news: News) -> Concerned {
     match news {
         News::Is(object) => match Binding::from_object(&object) {
             Ok(binding) => rules.policy.put_binding(binding),
@@ -171,14 +235,20 @@ fn apply_binding(rules: &mut Rules, resource: &Resource, news: News) {
         }
         News::Through(_) => {}
     }
+    Concerned::Everybody
 }
 
-fn apply_pod(rules: &mut Rules, _pods: &Resource, news: News) {
+fn apply_pod(rules: &mut Rules, _pods: &Resource, news: News) -> Concerned {
     match news {
-        News::Is(pod) => rules.nodes.put_pod(&pod),
-        News::Gone { namespace, name } => rules.nodes.remove_pod(&namespace, &name),
-        News::Again => rules.nodes = NodeGraph::default(),
-        News::Through(_) => {}
+        News::Is(pod) => Concerned::Nodes(rules.nodes.put_pod(&pod)),
+        News::Gone { namespace, name } => {
+            Concerned::Nodes(rules.nodes.remove_pod(&namespace, &name).into_iter().collect())
+        }
+        News::Again => {
+            rules.nodes = NodeGraph::default();
+            Concerned::Everybody
+        }
+        News::Through(_) => Concerned::Nodes(Vec::new()),
     }
 }
 
@@ -240,6 +310,28 @@ pub(crate) fn authorize(
     Err(Refused { status, reason })
 }
 
+/// The same at the start of a request. A pod may have come to a node a moment ago and the rules may not know it yet,
+/// so a node is refused only after they have had time to hear of it.
+pub(crate) async fn authorize_now(
+    server: &ApiServer,
+    user: &Identity,
+    info: &RequestInfo,
+    query: &Query,
+    verb: &str,
+) -> Result<String, Refused> {
+    let mut changes = server.0.authorization.listen(user);
+    let deadline = Instant::now() + NODE_SETTLING;
+    loop {
+        let decided = authorize(server, user, info, query, verb);
+        if decided.is_ok() || node_name(user).is_none() || !info.is_resource {
+            return decided;
+        }
+        if tokio::time::timeout_at(deadline, changes.next()).await.is_err() {
+            return decided;
+        }
+    }
+}
+
 /// A request that may not go on.
 pub(crate) struct Refused {
     /// The 403.
@@ -267,15 +359,15 @@ pub(crate) struct Permission {
     next_look: Instant,
     info: Arc<RequestInfo>,
     query: Query,
-    changes: watch::Receiver<u64>,
+    changes: Changes,
 }
 
 impl Permission {
     /// The permission on the ground of which a request was admitted.
     pub fn new<B>(request: &Admitted<'_, B>) -> Self {
-        let mut changes = request.server.0.authorization.changes.subscribe();
+        let mut changes = request.server.0.authorization.listen(request.user);
         // Whatever changed between the decision and now is looked at, too.
-        changes.mark_changed();
+        changes.policy.mark_changed();
         Self {
             server: request.server.clone(),
             user: Arc::clone(request.user),
@@ -287,13 +379,20 @@ impl Permission {
         }
     }
 
+    /// The permission to `verb` in place of the request's own verb.
+    #[must_use]
+    pub fn to(mut self, verb: &'static str) -> Self {
+        let mut info = RequestInfo::clone(&self.info);
+        info.verb = verb;
+        self.info = Arc::new(info);
+        self
+    }
+
     /// Returns, with the 403, once the permission is lost. Cancel-safe.
     pub async fn lost(&mut self) -> Box<Status> {
         loop {
             tokio::select! {
-                changed = self.changes.changed() => if changed.is_err() {
-                    return std::future::pending().await;
-                },
+                () = self.changes.next() => {}
                 () = tokio::time::sleep_until(self.next_look), if self.token.is_some() => {
                     self.next_look = Instant::now() + TOKEN_LOOK;
                     if let Some(token) = &self.token

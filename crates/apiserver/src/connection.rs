@@ -102,8 +102,10 @@ impl Connection {
         let Some(stream) = self.handshake(stream).await else {
             return;
         };
+        let shown = stream.get_ref().1.peer_certificates();
         let peer = Peer {
-            credential: self.tls.credential(stream.get_ref().1.peer_certificates()),
+            credential: self.tls.credential(shown),
+            front_proxy: self.tls.believed_headers(shown),
             address: Some(self.address.ip()),
         };
         let server = self.server.clone();

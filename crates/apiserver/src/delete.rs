@@ -2,6 +2,7 @@
 
 use http::header::{CONTENT_TYPE, HeaderMap};
 use http::{Response, StatusCode};
+use strongroom_access::Identity;
 use strongroom_objects::conform::conform;
 use strongroom_objects::json::{self, Limits};
 use strongroom_objects::yaml;
@@ -12,6 +13,7 @@ use strongroom_resources::selection::Selection;
 use strongroom_resources::{Context, DeleteOptions, Deletion, parse_delete_options, plan_delete};
 use strongroom_storage::{Committed, Range, Transaction};
 
+use crate::admission::{self, PlannedWrite};
 use crate::body::{Body, RequestBody};
 use crate::continue_token::ContinueToken;
 use crate::encode::{Form, ListMetadata, content_type, encode};
@@ -40,30 +42,58 @@ where
     let server = request.server;
     let body = request.read_body().await?;
     let options = read_options(request.query, &request.headers, &body)?;
-    let deleted = delete_object(server, &target, &options, &context).await?;
+    let deleter = Deleter {
+        user: request.user,
+        options: &options,
+        context: &context,
+    };
+    let deleted = delete_object(server, &target, &deleter).await?;
     respond_deleted(&form, &target, &options, deleted)
 }
 
+/// Who deletes, and how.
+pub(crate) struct Deleter<'a> {
+    pub user: &'a Identity,
+    pub options: &'a DeleteOptions,
+    pub context: &'a Context,
+}
+
 /// An object that a DELETE was about.
-struct Deleted {
+pub(crate) struct Deleted {
     object: Object,
     /// It is gone, rather than marked and waiting.
     removed: bool,
 }
 
 /// Plans the deletion and commits it on the condition that nobody has written meanwhile; if somebody has, once more.
-async fn delete_object(
+///
+/// # Errors
+/// 404, 409 for a precondition that does not hold, 403 for a node that reaches too far.
+pub(crate) async fn delete_object(
     server: &ApiServer,
     target: &Target,
-    options: &DeleteOptions,
-    context: &Context,
+    deleter: &Deleter<'_>,
 ) -> Result<Deleted, Box<Status>> {
+    let Deleter {
+        user,
+        options,
+        context,
+    } = *deleter;
     let store = server.0.store.store();
     let key = bytes::Bytes::from(target.key());
     for _ in 0..CONFLICT_TRIES {
         let record = store.get(&key).await.map_err(|error| store_error(&error))?;
         let record = record.ok_or_else(|| not_found(target))?;
         let stored = Stored::open(&server.0.store, &record)?.object(target.resource)?;
+        admission::check(
+            server,
+            &PlannedWrite {
+                user,
+                target,
+                old: Some(&stored),
+                new: None,
+            },
+        )?;
         let (transaction, mut object, removed) =
             match plan_delete(target.resource, &stored, options, context)? {
                 Deletion::Pending => {
@@ -153,6 +183,7 @@ where
     let selection = Selection::new(target.resource, list.label_selector, list.field_selector)?;
     let mut sweep = Sweep {
         server,
+        user: request.user,
         target: &target,
         form: &form,
         selection,
@@ -175,6 +206,7 @@ where
 /// A collection that is being deleted.
 struct Sweep<'a> {
     server: &'a ApiServer,
+    user: &'a Identity,
     target: &'a Target,
     form: &'a Form,
     selection: Selection,
@@ -242,7 +274,12 @@ impl Sweep<'_> {
             name: object.metadata.name.clone(),
             subresource: String::new(),
         };
-        match delete_object(self.server, &one, &self.options, &self.context).await {
+        let deleter = Deleter {
+            user: self.user,
+            options: &self.options,
+            context: &self.context,
+        };
+        match delete_object(self.server, &one, &deleter).await {
             // Somebody else deleted it meanwhile.
             Err(status) if status.code == 404 => {}
             other => drop(other?),
@@ -291,7 +328,7 @@ fn respond_collection(form: &Form, metadata: &ListMetadata, items: Vec<u8>) -> A
 /// `DeleteOptions` from the body, or from the query where there is no body.
 fn read_options(query: &Query, headers: &HeaderMap, body: &[u8]) -> Result<DeleteOptions, Box<Status>> {
     if body.is_empty() {
-        return parse_delete_options(&from_query(query));
+        return parse_delete_options(&from_query(query)?);
     }
     let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let map = decode_options(body, body_format(content_type)?)?;
@@ -302,7 +339,7 @@ fn read_options(query: &Query, headers: &HeaderMap, body: &[u8]) -> Result<Delet
     parse_delete_options(&map)
 }
 
-fn from_query(query: &Query) -> Map {
+fn from_query(query: &Query) -> Result<Map, Box<Status>> {
     let mut map = Map::new();
     if let Some(policy) = query.get("propagationPolicy") {
         map.insert("propagationPolicy".to_owned(), policy.into());
@@ -316,7 +353,14 @@ fn from_query(query: &Query) -> Map {
     if query.get("dryRun").is_some() {
         map.insert("dryRun".to_owned(), query.all("dryRun").into());
     }
-    map
+    if let Some(text) = query.get("gracePeriodSeconds") {
+        let seconds: i64 = text.parse().map_err(|_| {
+            let text = format!("strconv.ParseInt: parsing {text:?}: invalid syntax");
+            Box::new(Status::bad_request(&text))
+        })?;
+        map.insert("gracePeriodSeconds".to_owned(), seconds.into());
+    }
+    Ok(map)
 }
 
 fn decode_options(body: &[u8], format: Format) -> Result<Map, Box<Status>> {

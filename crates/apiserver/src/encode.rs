@@ -149,7 +149,13 @@ impl Form {
             IncludeObject::Object => Value::Object(object.to_value()),
             IncludeObject::None => Value::Null,
         };
-        json!({"cells": self.resource.strategy.cells(object, self.now), "object": carried})
+        let strategy = self.resource.strategy;
+        let mut row = json!({"cells": strategy.cells(object, self.now), "object": carried});
+        let conditions = strategy.row_conditions(object);
+        if !conditions.is_empty() {
+            row["conditions"] = serde_json::to_value(conditions).unwrap_or(Value::Null);
+        }
+        row
     }
 
     /// Everything of a JSON list before its first item.

@@ -20,6 +20,8 @@ pub struct Limits {
     pub max_queue_wait: Duration,
     /// Watches that are open at the same time.
     pub max_watches: usize,
+    /// Logs, commands and ports of pods that clients are connected to at the same time.
+    pub max_connected: usize,
     /// Connections that are open at the same time.
     pub max_connections: usize,
     /// Size of a request's body.
@@ -44,6 +46,7 @@ impl Default for Limits {
             max_queued_per_user: 512,
             max_queue_wait: Duration::from_secs(5),
             max_watches: 100_000,
+            max_connected: 2_000,
             max_connections: 20_000,
             max_body: 3 * 1024 * 1024,
             max_headers: 64 * 1024,
@@ -64,6 +67,8 @@ pub enum SeatKind {
     Writing,
     /// Watches: counted, never waiting.
     Watching,
+    /// What goes on to a node: counted, never waiting.
+    Connecting,
 }
 
 /// A place among the requests that are answered now; dropping it makes room.
@@ -75,6 +80,7 @@ pub struct Seats {
     reading: Arc<Semaphore>,
     writing: Arc<Semaphore>,
     watching: Arc<Semaphore>,
+    connecting: Arc<Semaphore>,
     waiting: Mutex<HashMap<String, usize>>,
     max_queued_per_user: usize,
     max_queue_wait: Duration,
@@ -87,6 +93,7 @@ impl Seats {
             reading: Arc::new(Semaphore::new(limits.max_requests_inflight)),
             writing: Arc::new(Semaphore::new(limits.max_mutating_requests_inflight)),
             watching: Arc::new(Semaphore::new(limits.max_watches)),
+            connecting: Arc::new(Semaphore::new(limits.max_connected)),
             waiting: Mutex::default(),
             max_queued_per_user: limits.max_queued_per_user,
             max_queue_wait: limits.max_queue_wait,
@@ -102,11 +109,12 @@ impl Seats {
             SeatKind::Reading => &self.reading,
             SeatKind::Writing => &self.writing,
             SeatKind::Watching => &self.watching,
+            SeatKind::Connecting => &self.connecting,
         };
         if let Ok(permit) = Arc::clone(seats).try_acquire_owned() {
             return Ok(Seat(permit));
         }
-        if kind == SeatKind::Watching {
+        if matches!(kind, SeatKind::Watching | SeatKind::Connecting) {
             return Err(too_many());
         }
         let _place = Place::take(&self.waiting, user, self.max_queued_per_user).ok_or_else(too_many)?;

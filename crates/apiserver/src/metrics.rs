@@ -43,6 +43,12 @@ struct KindLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LastingLabels {
+    verb: &'static str,
+    subresource: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct BuildLabels {
     version: &'static str,
 }
@@ -57,7 +63,7 @@ pub(crate) struct Metrics {
     in_flight: Family<KindLabels, Gauge>,
     storage_objects: Gauge<i64, AtomicI64>,
     storage_size: Gauge<i64, AtomicI64>,
-    watchers: Gauge<i64, AtomicI64>,
+    lasting: Family<LastingLabels, Gauge>,
     unreadable: Counter<u64, AtomicU64>,
     audited: Counter<u64, AtomicU64>,
     audit_refusals: Counter<u64, AtomicU64>,
@@ -83,7 +89,7 @@ impl Metrics {
             in_flight: Family::default(),
             storage_objects: Gauge::default(),
             storage_size: Gauge::default(),
-            watchers: Gauge::default(),
+            lasting: Family::default(),
             unreadable: Counter::default(),
             audited: Counter::default(),
             audit_refusals: Counter::default(),
@@ -113,8 +119,8 @@ impl Metrics {
         registry.register("apiserver_storage_size_bytes", help, self.storage_size.clone());
         registry.register(
             "apiserver_longrunning_requests",
-            "Watches that are open.",
-            self.watchers.clone(),
+            "Watches, and connections to pods' logs, commands and ports, that are open.",
+            self.lasting.clone(),
         );
         let help = "Records in the audit log since the server started.";
         registry.register("apiserver_audit_event", help, self.audited.clone());
@@ -169,7 +175,11 @@ impl Metrics {
             (true, false, true) => "cluster",
         };
         let labels = DurationLabels {
-            verb: upper(info.verb),
+            verb: if info.connects() {
+                "CONNECT"
+            } else {
+                upper(info.verb)
+            },
             group: row.map_or("", |row| row.group),
             version: row.map_or("", |row| row.version),
             resource: row.map_or("", |row| row.plural),
@@ -187,6 +197,29 @@ impl Metrics {
             scope,
             kind,
         }
+    }
+
+    /// Counts a connection to a pod, until it is dropped.
+    pub fn connection(&self, info: &RequestInfo) -> OpenConnection {
+        let row = find(&info.group, &info.version, &info.resource);
+        let labels = LastingLabels {
+            verb: "CONNECT",
+            subresource: row
+                .and_then(|row| row.subresource(&info.subresource))
+                .map_or("", |found| found.name),
+        };
+        let gauge = self.lasting.get_or_create(&labels).clone();
+        gauge.inc();
+        OpenConnection(gauge)
+    }
+}
+
+/// A connection to a pod that is open.
+pub(crate) struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
@@ -227,7 +260,7 @@ impl Measured<'_> {
             code: response.status().as_u16(),
         };
         self.metrics.requests.get_or_create(&labels).inc();
-        if self.labels.verb != "WATCH" {
+        if !matches!(self.labels.verb, "WATCH" | "CONNECT") {
             let seconds = self.started.elapsed().as_secs_f64();
             self.metrics
                 .durations
@@ -251,7 +284,14 @@ pub(crate) fn answer(server: &ApiServer) -> Response<Body> {
     let number = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
     metrics.storage_objects.set(number(status.keys));
     metrics.storage_size.set(number(status.file_bytes));
-    metrics.watchers.set(number(status.watchers as u64));
+    let watches = LastingLabels {
+        verb: "WATCH",
+        subresource: "",
+    };
+    metrics
+        .lasting
+        .get_or_create(&watches)
+        .set(number(status.watchers as u64));
     raise(&metrics.unreadable, status.corrupt_records);
     if let Some(auditing) = &server.0.auditing {
         let stats = auditing.log.stats();

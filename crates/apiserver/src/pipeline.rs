@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
-use strongroom_access::Identity;
+use strongroom_access::{FrontProxyHeaders, Identity};
 use strongroom_objects::Status;
 use strongroom_resources::options::Query;
 
 use crate::authentication::{Caller, authenticate, without_bearer_protocol};
-use crate::authorization::authorize;
+use crate::authorization::authorize_now;
 use crate::body::{self, Body, RequestBody};
 use crate::impersonation::impersonate;
 use crate::limits::{Seat, SeatKind};
@@ -28,6 +28,8 @@ use crate::trail::{RequestObject, Trail};
 pub struct Peer {
     /// What it proved itself with when it connected.
     pub credential: Credential,
+    /// Headers that are believed of it, if it is a proxy in front.
+    pub front_proxy: Option<Arc<FrontProxyHeaders>>,
     /// Where it calls from; `None` within this process.
     pub address: Option<IpAddr>,
 }
@@ -108,7 +110,7 @@ where
             trail.acts_as(user);
         }
         trail.received(server).await?;
-        match authorize(server, user, &info, &query, verb) {
+        match authorize_now(server, user, &info, &query, verb).await {
             Ok(reason) => trail.authorized(true, &reason),
             Err(refused) => {
                 trail.authorized(false, &refused.reason);
@@ -141,8 +143,8 @@ where
     let failed = |status: &Status| respond::status(status, accept.as_deref(), pretty);
     let failure = outcome.as_ref().err().cloned();
     let mut response = outcome.unwrap_or_else(|status| failed(&status));
-    // A watch has told of its beginning and tells of its end.
-    if info.verb != "watch" || failure.is_some() {
+    // An answer that flows has told of its beginning and tells of its end.
+    if !trail.has_begun() || failure.is_some() {
         let code = response.status().as_u16();
         let answered = trail.answered(&response);
         let recorded = trail
@@ -175,6 +177,7 @@ async fn take_seat(
         return Ok(None);
     }
     let kind = match info.verb {
+        _ if info.connects() => SeatKind::Connecting,
         "watch" => SeatKind::Watching,
         "get" | "list" | "head" | "options" => SeatKind::Reading,
         _ => SeatKind::Writing,

@@ -51,6 +51,17 @@ impl RequestInfo {
         info
     }
 
+    /// Whether the request goes on to a pod's node, and its answer lasts.
+    pub fn connects(&self) -> bool {
+        self.is_resource
+            && self.group.is_empty()
+            && self.resource == "pods"
+            && matches!(
+                self.subresource.as_str(),
+                "attach" | "exec" | "log" | "portforward"
+            )
+    }
+
     /// Reads `/api/<version>/` or `/apis/<group>/<version>/` and returns the segments behind it.
     fn read_group_version<'a>(&mut self, path: &'a str) -> Option<Vec<&'a str>> {
         let mut segments: Vec<&str> = path.strip_prefix('/')?.split('/').collect();

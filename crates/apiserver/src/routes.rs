@@ -8,8 +8,8 @@ use strongroom_resources::{Resource, find, serves};
 use crate::body::{Body, RequestBody};
 use crate::pipeline::Admitted;
 use crate::{
-    audit_head, delete, documents, get, health, issuer_documents, list, metrics, respond, reviews,
-    token_request, watch, write,
+    audit_head, binding, connect, delete, documents, eviction, get, health, issuer_documents, list, metrics,
+    respond, reviews, token_request, watch, write,
 };
 
 /// A request about a served resource.
@@ -45,10 +45,13 @@ where
         return Ok(respond::page_not_found());
     };
     match request.info.verb {
+        _ if request.info.connects() => connect::answer(request, target).await,
         "get" => get::answer(request, target).await,
         "list" => list::answer(request, target).await,
         "watch" => watch::answer(request, target).await,
         "create" if target.subresource == "token" => token_request::answer(request, target).await,
+        "create" if target.subresource == "binding" => binding::answer(request, target).await,
+        "create" if target.subresource == "eviction" => eviction::answer(request, target).await,
         "create" if !target.resource.is_kept() => reviews::answer(request, target).await,
         "create" => write::create(request, target).await,
         "update" => write::update(request, target).await,

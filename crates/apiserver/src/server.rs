@@ -4,12 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use strongroom_access::Identity;
 use strongroom_storage::Sealed;
 
 use crate::authentication::{Authentication, TokenCache, new_cache};
 use crate::authorization::{self, Authorization};
 use crate::bootstrap::{self, StartError};
+use crate::connect::NodeTls;
 use crate::documents::Documents;
 use crate::frames::RecentFrames;
 use crate::limits::{Limits, Seats};
@@ -25,6 +27,8 @@ pub struct Config {
     pub authentication: Authentication,
     /// What is recorded of requests; `None` records nothing, for tests alone.
     pub auditing: Option<Auditing>,
+    /// How nodes are spoken to; without it logs, commands and ports of pods cannot be reached.
+    pub nodes: Option<Arc<ArcSwap<NodeTls>>>,
     /// How much of everything is taken on at once.
     pub limits: Limits,
     /// Address that clients are told, `host:port`.
@@ -42,6 +46,7 @@ pub(crate) struct Inner {
     pub authentication: Authentication,
     pub authorization: Authorization,
     pub auditing: Option<Auditing>,
+    pub nodes: Option<Arc<ArcSwap<NodeTls>>>,
     pub tokens: TokenCache,
     pub anonymous: Arc<Identity>,
     pub limits: Limits,
@@ -70,6 +75,7 @@ impl ApiServer {
             authentication: config.authentication,
             authorization: Authorization::default(),
             auditing: config.auditing,
+            nodes: config.nodes,
             tokens: new_cache(),
             anonymous: Arc::new(Identity::anonymous()),
             limits: config.limits,

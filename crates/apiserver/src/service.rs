@@ -28,6 +28,7 @@ impl ApiServer {
             server: self.clone(),
             peer: Peer {
                 credential: Credential::Certificate(Arc::new(identity)),
+                front_proxy: None,
                 address: None,
             },
         }

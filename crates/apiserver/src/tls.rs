@@ -7,7 +7,7 @@ use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, Error, ServerConfig, SignatureScheme};
-use strongroom_access::Identity;
+use strongroom_access::{FrontProxyHeaders, Identity};
 
 /// What new connections use.
 #[derive(Debug, Clone)]
@@ -16,6 +16,19 @@ pub struct Tls {
     pub config: Arc<ServerConfig>,
     /// Decides whose certificates are believed.
     pub clients: Arc<dyn ClientCertVerifier>,
+    /// Proxies in front that say whom they have authenticated.
+    pub front_proxies: Option<FrontProxies>,
+}
+
+/// Which proxies are believed, and what of their headers.
+#[derive(Debug, Clone)]
+pub struct FrontProxies {
+    /// Decides whose certificates are believed.
+    pub verifier: Arc<dyn ClientCertVerifier>,
+    /// Common names of the certificates; empty for any.
+    pub allowed_names: Vec<String>,
+    /// The headers.
+    pub headers: Arc<FrontProxyHeaders>,
 }
 
 /// What a connection says about its peer.
@@ -35,6 +48,14 @@ pub fn let_in(clients: Arc<dyn ClientCertVerifier>) -> Arc<dyn ClientCertVerifie
 }
 
 impl Tls {
+    /// The headers that are believed of a client that showed these certificates.
+    pub(crate) fn believed_headers(
+        &self,
+        shown: Option<&[CertificateDer<'_>]>,
+    ) -> Option<Arc<FrontProxyHeaders>> {
+        self.front_proxies.as_ref()?.believed(shown)
+    }
+
     /// Whom the certificates that a client showed name.
     pub(crate) fn credential(&self, shown: Option<&[CertificateDer<'_>]>) -> Credential {
         let Some([certificate, intermediates @ ..]) = shown else {
@@ -54,6 +75,27 @@ impl Tls {
                 Credential::Refused
             }
         }
+    }
+}
+
+impl FrontProxies {
+    /// The headers that are believed of a client that showed these certificates.
+    fn believed(&self, shown: Option<&[CertificateDer<'_>]>) -> Option<Arc<FrontProxyHeaders>> {
+        let [certificate, intermediates @ ..] = shown? else {
+            return None;
+        };
+        self.verifier
+            .verify_client_cert(certificate, intermediates, UnixTime::now())
+            .ok()?;
+        let proxy = Identity::from_client_certificate(certificate).ok()?;
+        let allowed = self.allowed_names.is_empty() || self.allowed_names.contains(&proxy.user);
+        if !allowed {
+            tracing::warn!(
+                name = proxy.user,
+                "a certificate of the front proxies' CA is not among --requestheader-allowed-names"
+            );
+        }
+        allowed.then(|| Arc::clone(&self.headers))
     }
 }
 

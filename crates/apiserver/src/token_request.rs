@@ -14,6 +14,7 @@ use strongroom_tokens::service_account::request::{
 };
 use strongroom_tokens::service_account::{Reference, issue};
 
+use crate::admission::{NodeRequest, check_node_request};
 use crate::body::{Body, RequestBody};
 use crate::encode::content_type;
 use crate::get::{form, read};
@@ -53,9 +54,20 @@ where
 
     let server = request.server;
     let account = read_object(server, &target).await?;
-    let bound = match &asked.bound {
-        Some(reference) => Some(bound_object(server, namespace, reference).await?),
+    let object = match &asked.bound {
+        Some(reference) => bound_object(server, namespace, reference).await?,
         None => None,
+    };
+    check_node_request(&NodeRequest {
+        user: request.user,
+        target: &target,
+        object: &decoded.object,
+        pod: object.as_ref().filter(|object| object.kind == "Pod"),
+    })?;
+    let bound = match (&asked.bound, &object) {
+        (Some(reference), Some(object)) => Some(facts(server, reference, object).await?),
+        (Some(reference), None) => return Err(missing(reference)),
+        (None, _) => None,
     };
     let settings = &server.0.authentication.service_accounts;
     let now = Timestamp::now();
@@ -112,19 +124,38 @@ async fn read_object(server: &ApiServer, target: &Target) -> Result<Object, Box<
     read(server, target).await?.object(target.resource)
 }
 
+fn plural(kind: BoundKind) -> &'static str {
+    match kind {
+        BoundKind::Pod => "pods",
+        BoundKind::Secret => "secrets",
+        BoundKind::Node => "nodes",
+    }
+}
+
+fn missing(reference: &BoundReference) -> Box<Status> {
+    Box::new(Status::not_found("", plural(reference.kind), &reference.name))
+}
+
+/// The object that the token is to be bound to, if it exists.
 async fn bound_object(
     server: &ApiServer,
     namespace: &str,
     reference: &BoundReference,
-) -> Result<BoundObject, Box<Status>> {
-    let (plural, namespace) = match reference.kind {
-        BoundKind::Pod => ("pods", namespace),
-        BoundKind::Secret => ("secrets", namespace),
-        BoundKind::Node => ("nodes", ""),
+) -> Result<Option<Object>, Box<Status>> {
+    let namespace = if reference.kind == BoundKind::Node {
+        ""
+    } else {
+        namespace
     };
-    let missing = || Box::new(Status::not_found("", plural, &reference.name));
-    let found = named(server, plural, namespace, &reference.name).await?;
-    let object = found.ok_or_else(missing)?;
+    named(server, plural(reference.kind), namespace, &reference.name).await
+}
+
+/// What the token says of the object that it is bound to.
+async fn facts(
+    server: &ApiServer,
+    reference: &BoundReference,
+    object: &Object,
+) -> Result<BoundObject, Box<Status>> {
     let spec = |field: &str| {
         let text = object.body.get("spec").and_then(|spec| spec.get(field));
         text.and_then(Value::as_str).unwrap_or_default().to_owned()

@@ -53,6 +53,7 @@ pub(crate) struct Trail {
     annotations: Vec<(&'static str, String)>,
     decision: Option<Decision>,
     decided: bool,
+    begun: bool,
 }
 
 /// The body of a request, kept if the policy wants it.
@@ -98,6 +99,7 @@ impl Trail {
             annotations: Vec::new(),
             decision: None,
             decided: false,
+            begun: false,
         }
     }
 
@@ -165,7 +167,8 @@ impl Trail {
     ///
     /// # Errors
     /// 503 when that cannot be recorded.
-    pub async fn started(&self, server: &ApiServer, code: u16) -> Result<(), Box<Status>> {
+    pub async fn started(&mut self, server: &ApiServer, code: u16) -> Result<(), Box<Status>> {
+        self.begun = true;
         let Some(auditing) = &server.0.auditing else {
             return Ok(());
         };
@@ -175,6 +178,11 @@ impl Trail {
         };
         self.record(auditing, Stage::ResponseStarted, Some(status), None, None)
             .await
+    }
+
+    /// Whether an answer that flows has begun: it tells of its end itself.
+    pub fn has_begun(&self) -> bool {
+        self.begun
     }
 
     /// Tells the log how the request ended.
@@ -295,7 +303,7 @@ impl Trail {
 }
 
 /// Parameters of requests whose values may be recorded. Clients put tokens and passwords into others.
-const RECORDED_PARAMETERS: [&str; 25] = [
+const RECORDED_PARAMETERS: [&str; 37] = [
     "allowWatchBookmarks",
     "container",
     "continue",
@@ -308,17 +316,29 @@ const RECORDED_PARAMETERS: [&str; 25] = [
     "force",
     "gracePeriodSeconds",
     "includeObject",
+    "insecureSkipTLSVerifyBackend",
     "labelSelector",
     "limit",
+    "limitBytes",
     "orphanDependents",
+    "ports",
     "pretty",
+    "previous",
     "propagationPolicy",
     "resourceVersion",
     "resourceVersionMatch",
     "sendInitialEvents",
+    "sinceSeconds",
+    "sinceTime",
+    "stderr",
     "stdin",
+    "stdout",
+    "stream",
+    "tailLines",
     "timeout",
     "timeoutSeconds",
+    "timestamps",
+    "tty",
     "verbose",
     "watch",
 ];

@@ -15,7 +15,7 @@ use strongroom_resources::{
 };
 use strongroom_storage::{Committed, Condition, Revision, Transaction, Write};
 
-use crate::admission;
+use crate::admission::{self, PlannedWrite};
 use crate::body::{Body, RequestBody};
 use crate::encode::{Form, content_type};
 use crate::get::{form, not_found, store_error};
@@ -31,7 +31,7 @@ type Answer = Result<Response<Body>, Box<Status>>;
 /// Names that are tried for one `generateName`.
 const NAME_TRIES: usize = 8;
 /// Times that an unconditional write is planned again because another writer was faster.
-const CONFLICT_TRIES: usize = 1000;
+pub(crate) const CONFLICT_TRIES: usize = 1000;
 
 /// Answers POST.
 pub(crate) async fn create<B>(mut request: Admitted<'_, B>, target: Target) -> Answer
@@ -241,7 +241,15 @@ pub(crate) async fn replace(
             tracking,
         };
         let mut change = plan_update(update, &writer.context)?;
-        admission::check(server, &writer.user, target, Some(&old), &change.object)?;
+        admission::check(
+            server,
+            &PlannedWrite {
+                user: &writer.user,
+                target,
+                old: Some(&old),
+                new: Some(&change.object),
+            },
+        )?;
         change.warnings.splice(0..0, warnings);
         // An object whose sealing is out of date is written again even when nothing else changes.
         if change.outcome == Outcome::Unchanged && stored.is_stale() {
@@ -261,8 +269,8 @@ pub(crate) async fn replace(
     Err(too_contended(target))
 }
 
-/// `None` when another writer was faster.
-async fn commit_change(
+/// Commits what was planned for an object as of `modified`; `None` when another writer was faster.
+pub(crate) async fn commit_change(
     server: &ApiServer,
     target: &Target,
     key: &bytes::Bytes,
@@ -320,10 +328,11 @@ pub(crate) struct New {
 pub(crate) async fn create_object(
     server: &ApiServer,
     target: &Target,
-    new: New,
+    mut new: New,
     mut writer: Writer,
 ) -> Result<Written, Box<Status>> {
     let resource = target.resource;
+    admission::complete(server, &writer.user, target, &mut new.object).await?;
     let generates = new.object.metadata.name.is_empty() && !new.object.metadata.generate_name.is_empty();
     let mut tries = 0;
     loop {
@@ -338,7 +347,15 @@ pub(crate) async fn create_object(
             Tracking::Update => plan_create(resource, new.object.clone(), &writer.context)?,
             Tracking::Applied => plan_applied_create(resource, new.object.clone(), &writer.context)?,
         };
-        admission::check(server, &writer.user, target, None, &object)?;
+        admission::check(
+            server,
+            &PlannedWrite {
+                user: &writer.user,
+                target,
+                old: None,
+                new: Some(&object),
+            },
+        )?;
         let name = object.metadata.name.clone();
         let key = bytes::Bytes::from(resource.key(namespace, &name));
         conditions.push(Condition {
@@ -454,7 +471,7 @@ async fn already_exists(
     Box::new(status)
 }
 
-fn too_contended(target: &Target) -> Box<Status> {
+pub(crate) fn too_contended(target: &Target) -> Box<Status> {
     let text = "too many other writers were faster; please try again";
     Box::new(Status::conflict(
         target.resource.group,

@@ -50,6 +50,7 @@ impl Client {
             store,
             authentication: Authentication::new(signing_key).expect("keys"),
             auditing: None,
+            nodes: None,
             limits: Limits::default(),
             advertise_address: "127.0.0.1:6443".to_owned(),
             min_request_timeout: Duration::from_secs(1800),

@@ -4,6 +4,7 @@ mod access;
 mod create;
 mod get;
 mod list;
+mod nodes;
 mod populate;
 mod ready;
 mod resident;
@@ -85,6 +86,11 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "watchers",
         about: "memory for 10,000 idle watchers on 100 connections",
         begin: |setting| Box::pin(watch::measure_idle(setting)),
+    },
+    Scenario {
+        name: "nodes",
+        about: "2,000 nodes that watch 30 Secrets each, through a burst of 1,000 changes",
+        begin: |setting| Box::pin(nodes::measure(setting)),
     },
     Scenario {
         name: "resident",

@@ -140,6 +140,11 @@ impl Server {
         Ok(server)
     }
 
+    /// Where it keeps its state.
+    pub fn data_directory(&self) -> &Path {
+        self.data.directory.path()
+    }
+
     /// Makes a namespace.
     pub async fn create_namespace(&self, name: &str) -> Result<()> {
         let body = format!(r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{name}"}}}}"#);

@@ -19,6 +19,7 @@ pub struct Access {
     http1: Arc<ClientConfig>,
     http2: Arc<ClientConfig>,
     bare: Arc<ClientConfig>,
+    roots: Arc<rustls::RootCertStore>,
 }
 
 /// Which protocol is spoken on a connection.
@@ -45,26 +46,27 @@ impl Access {
         for certificate in CertificateDer::pem_slice_iter(&authority) {
             roots.add(certificate?)?;
         }
-        let chain = CertificateDer::pem_slice_iter(&certificate).collect::<Result<Vec<_>, _>>()?;
-        let config = |protocol: &[u8]| -> Result<Arc<ClientConfig>> {
-            let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-            let mut config = ClientConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()?
-                .with_root_certificates(roots.clone())
-                .with_client_auth_cert(chain.clone(), PrivateKeyDer::from_pem_slice(&key)?)?;
-            config.alpn_protocols = vec![protocol.to_vec()];
-            Ok(Arc::new(config))
-        };
+        let roots = Arc::new(roots);
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
         let bare = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots.clone())
+            .with_root_certificates(Arc::clone(&roots))
             .with_no_client_auth();
         Ok(Self {
             address,
             bare: Arc::new(bare),
-            http1: config(b"http/1.1")?,
-            http2: config(b"h2")?,
+            http1: config(&roots, &certificate, &key, b"http/1.1")?,
+            http2: config(&roots, &certificate, &key, b"h2")?,
+            roots,
+        })
+    }
+
+    /// The same server with another client certificate and its key, PEM.
+    pub fn with_certificate(&self, certificate: &[u8], key: &[u8]) -> Result<Self> {
+        Ok(Self {
+            http1: config(&self.roots, certificate, key, b"http/1.1")?,
+            http2: config(&self.roots, certificate, key, b"h2")?,
+            ..self.clone()
         })
     }
 
@@ -92,6 +94,22 @@ impl Access {
         let name = ServerName::try_from(host.trim_matches(['[', ']']).to_owned())?;
         Ok(TlsConnector::from(config).connect(name, socket).await?)
     }
+}
+
+fn config(
+    roots: &Arc<rustls::RootCertStore>,
+    certificate: &[u8],
+    key: &[u8],
+    protocol: &[u8],
+) -> Result<Arc<ClientConfig>> {
+    let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<Vec<_>, _>>()?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(Arc::clone(roots))
+        .with_client_auth_cert(chain, PrivateKeyDer::from_pem_slice(key)?)?;
+    config.alpn_protocols = vec![protocol.to_vec()];
+    Ok(Arc::new(config))
 }
 
 /// The value of a field anywhere in a YAML or JSON kubeconfig.

@@ -5,6 +5,7 @@ pub mod audit;
 pub mod backup;
 pub mod completion;
 pub mod kubeconfig;
+pub mod node;
 pub mod restore;
 pub mod run;
 pub mod serve;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::{ArgMatches, Args, Command, CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::command::{access, audit, backup, completion, kubeconfig, restore, run, serve, up, version};
+use crate::command::{access, audit, backup, completion, kubeconfig, node, restore, run, serve, up, version};
 use crate::config_file::{self, Entry};
 use crate::settings::Settings;
 
@@ -31,6 +31,7 @@ pub struct CommandLine {
 pub enum Subcommands {
     Up(up::Up),
     Serve(serve::Serve),
+    Node(Box<node::Node>),
     Run(run::Run),
     Kubeconfig(kubeconfig::Kubeconfig),
     Backup(backup::Backup),

@@ -48,6 +48,7 @@ fn main() -> ExitCode {
     let outcome = match command {
         Subcommands::Up(up) => up.run(&shortfalls),
         Subcommands::Serve(serve) => serve.run(&shortfalls),
+        Subcommands::Node(node) => node.run(&shortfalls),
         Subcommands::Run(run) => return run.run(),
         Subcommands::Kubeconfig(kubeconfig) => kubeconfig.run(),
         Subcommands::Backup(backup) => backup.run(),

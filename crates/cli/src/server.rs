@@ -3,6 +3,9 @@
 mod auditing;
 mod authentication;
 mod certificates;
+mod node;
+mod reloading;
+mod signing;
 pub mod store;
 
 use std::net::SocketAddr;
@@ -21,6 +24,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::certificates::Certificates;
+pub use self::certificates::node_server_config;
+pub use self::reloading::Reloading;
 use self::store::OpenStore;
 use crate::data_dir::DataDir;
 use crate::settings::{Settings, StorageBackend};
@@ -45,6 +50,8 @@ pub struct Ready {
     pub root_key_place: String,
     /// What that protects against, and what not.
     pub root_key_protects: &'static str,
+    /// The node that runs pods here, if there is one.
+    pub node: Option<String>,
 }
 
 /// Logs which protections of the process the system refused.
@@ -79,13 +86,15 @@ async fn serve(
     let _lock = data_dir.lock()?;
     let listener = address::listen(settings.bind_address, settings.secure_port)?;
     let address = listener.local_addr()?;
-    let certificates = Certificates::prepare(&data_dir, &settings, address)?;
+    let mut certificates = Certificates::prepare(&data_dir, &settings, address)?;
+    let node_port = node::listen(&settings, &mut certificates)?;
     let opened = store::open(&data_dir, &settings)?;
     let store = Arc::clone(opened.sealed.store());
 
     let shutdown = CancellationToken::new();
     let signing_key = authentication::signing_key(&settings.authentication, &data_dir)?;
-    let server = ApiServer::start(config(&settings, &data_dir, &opened, address)?).await?;
+    let certificate_authority = signing::authority(&settings, &data_dir)?;
+    let server = ApiServer::start(config(&settings, &data_dir, &opened, &certificates, address)?).await?;
     let announced = server.clone();
     shutdown::on_signal(shutdown.clone(), settings.shutdown_delay_duration, move || {
         announced.announce_stop();
@@ -97,6 +106,7 @@ async fn serve(
         storage_backend: settings.storage_backend,
         root_key_place: opened.root_key_place,
         root_key_protects: opened.root_key_protects,
+        node: (settings.node.container_runtime_endpoint.as_ref()).map(|_| settings.node.name()),
     };
     let tls = certificates.tls();
     let controllers = tokio::spawn(strongroom_controllers::run(
@@ -113,9 +123,20 @@ async fn serve(
                 };
                 issue_legacy(&signing_key, &claims)
             })),
+            certificate_authority,
         },
         shutdown.clone(),
     ));
+    let advertised = address::advertised(settings.advertise_address, settings.bind_address);
+    let advertised = SocketAddr::new(advertised, address.port());
+    let node = node::start(
+        &settings,
+        &data_dir,
+        &server,
+        node_port,
+        advertised,
+        shutdown.clone(),
+    );
     tokio::spawn(certificates.maintain()?);
     if let Some(compaction) = compaction(&settings) {
         tokio::spawn(compact_regularly(Arc::clone(&store), compaction));
@@ -135,6 +156,9 @@ async fn serve(
     tracing::debug!("connections are closed");
     let _ = tokio::time::timeout(FAREWELL, controllers).await;
     tracing::debug!("controllers have ended");
+    if let Some(node) = node {
+        let _ = tokio::time::timeout(FAREWELL, node).await;
+    }
     let _ = tokio::time::timeout(FAREWELL, store.close()).await;
     tracing::debug!("the store is closed");
     outcome
@@ -144,6 +168,7 @@ fn config(
     settings: &Settings,
     data_dir: &DataDir,
     opened: &OpenStore,
+    certificates: &Certificates,
     address: SocketAddr,
 ) -> anyhow::Result<Config> {
     let advertised = address::advertised(settings.advertise_address, settings.bind_address);
@@ -152,6 +177,7 @@ fn config(
         store: opened.sealed.clone(),
         authentication: authentication::prepare(&settings.authentication, data_dir, advertised)?,
         auditing: Some(auditing::prepare(&settings.audit, data_dir)?),
+        nodes: Some(certificates.node_tls()),
         limits: limits(settings),
         advertise_address: advertised.to_string(),
         min_request_timeout: Duration::from_secs(settings.min_request_timeout),

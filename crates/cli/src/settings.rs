@@ -15,9 +15,13 @@ use crate::duration;
 
 mod audit;
 mod authentication;
+mod node;
+mod node_client;
 
 pub use audit::{AuditMode, AuditSettings, AuditSync};
 pub use authentication::AuthenticationSettings;
+pub use node::{NODES, NodeSettings};
+pub use node_client::NodeClientSettings;
 
 /// The settings of `strongroom serve` and `strongroom up`.
 #[derive(Debug, Clone, Args)]
@@ -79,6 +83,19 @@ pub struct Settings {
     #[arg(long, value_name = "FILE", help_heading = "Serving")]
     pub client_ca_file: Option<PathBuf>,
 
+    /// The certificate of the CA that signs what CertificateSigningRequests ask for, PEM [default: Strongroom's own
+    /// CA, unless --client-ca-file names another]
+    #[arg(long, value_name = "FILE", help_heading = "Serving")]
+    pub cluster_signing_cert_file: Option<PathBuf>,
+
+    /// That CA's private key, PEM
+    #[arg(long, value_name = "FILE", help_heading = "Serving")]
+    pub cluster_signing_key_file: Option<PathBuf>,
+
+    /// How long certificates that are signed on request hold at most
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "8760h0m0s", help_heading = "Serving")]
+    pub cluster_signing_duration: Duration,
+
     /// What clients trust to recognise this server, PEM, as published in `kube-root-ca.crt`
     /// [default: Strongroom's own CA, or --tls-cert-file where that is given]
     #[arg(long, value_name = "FILE", help_heading = "Serving")]
@@ -91,6 +108,18 @@ pub struct Settings {
     /// What is written down of every request.
     #[command(flatten)]
     pub audit: AuditSettings,
+
+    /// How nodes are spoken to.
+    #[command(flatten)]
+    pub node_client: NodeClientSettings,
+
+    /// Pods on this machine.
+    #[command(flatten)]
+    pub node: NodeSettings,
+
+    /// The port of the node's own API; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 10250, help_heading = "Node")]
+    pub node_port: u16,
 
     /// Requests that read, served at the same time; more are answered 429. 0 for no limit
     #[arg(long, value_name = "N", default_value_t = 400, help_heading = "Limits")]
@@ -200,7 +229,11 @@ pub enum LoggingFormat {
 }
 
 impl LogLevel {
-    fn parse(text: &str) -> Result<LogLevel, NotALevel> {
+    /// Reads a level by name, or by a number as Kubernetes has them.
+    ///
+    /// # Errors
+    /// When it is neither.
+    pub fn parse(text: &str) -> Result<LogLevel, NotALevel> {
         Ok(match text {
             "error" => LogLevel::Error,
             "warn" | "warning" => LogLevel::Warn,
@@ -218,7 +251,8 @@ impl LogLevel {
 }
 
 #[derive(Debug, Clone, Copy)]
-struct NotALevel;
+/// Neither a name nor a number of a level.
+pub struct NotALevel;
 
 impl fmt::Display for NotALevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -239,6 +273,21 @@ impl Settings {
             (None, None) => Ok(None),
             _ => anyhow::bail!(
                 "A serving certificate needs both --tls-cert-file and --tls-private-key-file; give the missing one too."
+            ),
+        }
+    }
+
+    /// The certificate and key of the CA that signs on request, if they are given.
+    ///
+    /// # Errors
+    /// When only one of the two is given.
+    pub fn signing_files(&self) -> anyhow::Result<Option<(&Path, &Path)>> {
+        match (&self.cluster_signing_cert_file, &self.cluster_signing_key_file) {
+            (Some(certificate), Some(key)) => Ok(Some((certificate, key))),
+            (None, None) => Ok(None),
+            _ => anyhow::bail!(
+                "A CA that signs needs both --cluster-signing-cert-file and --cluster-signing-key-file; give the \
+                 missing one too."
             ),
         }
     }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use aws_lc_rs::digest::{Context as Digest, SHA256};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
-use strongroom_apiserver::{Tls, let_in};
+use strongroom_access::FrontProxyHeaders;
+use strongroom_apiserver::{FrontProxies, Tls, let_in};
 
 /// The files that make up the server's side of TLS, all PEM.
 #[derive(Debug, Clone)]
@@ -21,6 +23,19 @@ pub struct TlsFiles {
     pub key: PathBuf,
     /// The CAs that clients' certificates may come from.
     pub client_ca: PathBuf,
+    /// Proxies in front that are believed.
+    pub front_proxies: Option<FrontProxySettings>,
+}
+
+/// Proxies in front that are believed.
+#[derive(Debug, Clone)]
+pub struct FrontProxySettings {
+    /// The CAs that their certificates come from, PEM.
+    pub ca: PathBuf,
+    /// Common names of their certificates; empty for any.
+    pub allowed_names: Vec<String>,
+    /// The headers in which they name users.
+    pub headers: Arc<FrontProxyHeaders>,
 }
 
 /// The TLS configuration in use, and the files it came from.
@@ -34,6 +49,7 @@ struct Contents {
     certificate: Vec<u8>,
     key: Vec<u8>,
     client_ca: Vec<u8>,
+    front_proxy_ca: Option<Vec<u8>>,
 }
 
 impl ReloadingTls {
@@ -80,12 +96,18 @@ impl Contents {
             certificate: read(&files.certificate)?,
             key: read(&files.key)?,
             client_ca: read(&files.client_ca)?,
+            front_proxy_ca: match &files.front_proxies {
+                Some(proxies) => Some(read(&proxies.ca)?),
+                None => None,
+            },
         })
     }
 
     fn digest(&self) -> Vec<u8> {
         let mut digest = Digest::new(&SHA256);
-        for part in [&self.certificate, &self.key, &self.client_ca] {
+        let empty = Vec::new();
+        let front_proxy_ca = self.front_proxy_ca.as_ref().unwrap_or(&empty);
+        for part in [&self.certificate, &self.key, &self.client_ca, front_proxy_ca] {
             digest.update(&(part.len() as u64).to_be_bytes());
             digest.update(part);
         }
@@ -101,20 +123,24 @@ fn server_config(files: &TlsFiles, contents: &Contents) -> anyhow::Result<Tls> {
     let chain = certificates(&files.certificate, &contents.certificate)?;
     let key = PrivateKeyDer::from_pem_slice(&contents.key)
         .with_context(|| format!("{} holds no private key in PEM form", files.key.display()))?;
-    let mut roots = RootCertStore::empty();
-    for certificate in certificates(&files.client_ca, &contents.client_ca)? {
-        roots.add(certificate).with_context(|| {
-            format!(
-                "{} holds a certificate that cannot be used",
-                files.client_ca.display()
-            )
-        })?;
-    }
-    let clients = WebPkiClientVerifier::builder(Arc::new(roots))
-        .allow_unauthenticated()
-        .build()?;
+    let client_roots = roots(&files.client_ca, &contents.client_ca)?;
+    // Clients choose their certificate by the names of the CAs they are told: all of them.
+    let mut hinted = client_roots.clone();
+    let clients = verifier(client_roots)?;
+    let front_proxies = match (&files.front_proxies, &contents.front_proxy_ca) {
+        (Some(proxies), Some(pem)) => {
+            let proxy_roots = roots(&proxies.ca, pem)?;
+            hinted.extend(proxy_roots.roots.iter().cloned());
+            Some(FrontProxies {
+                verifier: verifier(proxy_roots)?,
+                allowed_names: proxies.allowed_names.clone(),
+                headers: Arc::clone(&proxies.headers),
+            })
+        }
+        _ => None,
+    };
     let mut config = ServerConfig::builder()
-        .with_client_cert_verifier(let_in(clients.clone()))
+        .with_client_cert_verifier(let_in(verifier(hinted)?))
         .with_single_cert(chain, key)
         .with_context(|| {
             format!(
@@ -130,7 +156,23 @@ fn server_config(files: &TlsFiles, contents: &Contents) -> anyhow::Result<Tls> {
     Ok(Tls {
         config: Arc::new(config),
         clients,
+        front_proxies,
     })
+}
+
+fn roots(path: &Path, pem: &[u8]) -> anyhow::Result<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(path, pem)? {
+        roots
+            .add(certificate)
+            .with_context(|| format!("{} holds a certificate that cannot be used", path.display()))?;
+    }
+    Ok(roots)
+}
+
+fn verifier(roots: RootCertStore) -> anyhow::Result<Arc<dyn ClientCertVerifier>> {
+    let builder = WebPkiClientVerifier::builder(Arc::new(roots));
+    Ok(builder.allow_unauthenticated().build()?)
 }
 
 fn certificates(path: &Path, pem: &[u8]) -> anyhow::Result<Vec<CertificateDer<'static>>> {
@@ -160,6 +202,7 @@ mod tests {
         let files = TlsFiles {
             certificate: pki.file("apiserver.crt"),
             key: pki.file("apiserver.key"),
+            front_proxies: None,
             client_ca: pki.file("ca.crt"),
         };
         let mut tls = ReloadingTls::load(files).unwrap();

@@ -64,7 +64,7 @@ fn decide(mut config_map: Value, signatures: &Signatures) -> Option<Value> {
 pub(crate) async fn run(api: ApiClient) {
     let collection = |path: &str, field_selector| Collection {
         path: path.to_owned(),
-        field_selector: Some(field_selector),
+        field_selector: Some(str::to_owned(field_selector).into()),
         form: Form::Metadata,
         rest_factor: 0,
     };

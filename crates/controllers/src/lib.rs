@@ -13,26 +13,36 @@
 //! | `service_account_tokens` | fills, repairs and removes Secrets with tokens of service accounts | `service_account_tokens::decide` |
 //! | `bootstrap_signer` | signs config map `cluster-info` with the bootstrap tokens | `bootstrap_signer::decide` |
 //! | `token_cleaner` | deletes bootstrap tokens when they expire | `token_cleaner::decide` |
+//! | `certificates` | approves, signs and removes certificate signing requests | `certificates::decide` |
+//! | `legacy_token_cleaner` | invalidates, then deletes automatic service account tokens that nobody uses | `legacy_token_cleaner::decide` |
 //! | `role_aggregation` | gives aggregating ClusterRoles their rules | `role_aggregation::decide` |
 //! | `garbage` | owner references, foreground and orphan deletion | `garbage::decide` over `garbage::graph` |
+//! | `scheduler` | gives pods that wait a node, or tells why none will do | `scheduler::decide` |
+//! | `node_lifecycle` | marks and taints silent nodes, evicts what does not tolerate that | `node_lifecycle::state` over `health`, `taints`, `eviction` |
+//! | `pod_garbage` | removes pods that nobody will ever end | `pod_garbage::State::decide` |
 //! | `event_expiry` | deletes events an hour after their last write | `event_expiry::expiry` |
 //!
 //! Deciding is pure (data and `now` in, actions out); acting is a handful of requests.
-//! `list_watch` turns a collection into a stream of changes that never ends and never fails,
-//! `work_queue` remembers what is to be done and when, `request` makes one call.
+//! Crate `client`: `list_watch` turns a collection into a stream of changes that never ends and never fails,
+//! `request` makes one call. `work_queue` remembers what is
+//! to be done and when.
 
 mod bootstrap_signer;
 mod bootstrap_token;
+mod certificates;
 mod discovery;
+mod event;
 mod event_expiry;
 mod garbage;
-mod list_watch;
+mod legacy_token_cleaner;
 mod namespace_defaults;
 mod namespaces;
-mod object;
-mod request;
+mod node_lifecycle;
+mod pod_garbage;
 mod role_aggregation;
+mod scheduler;
 mod service_account_tokens;
+mod taints;
 mod token_cleaner;
 mod work_queue;
 mod workers;
@@ -45,8 +55,11 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use strongroom_client::{list_watch, object, request};
+
 use crate::request::ApiClient;
 
+pub use crate::certificates::{CertificateAuthority, IssueError};
 pub use crate::service_account_tokens::{LegacyToken, LegacyTokenSigner};
 
 /// What the controllers need to know besides what the API tells them.
@@ -60,6 +73,8 @@ pub struct Config {
     /// Signs the tokens of Secrets of type `kubernetes.io/service-account-token`. Without it such
     /// Secrets are neither filled nor removed.
     pub legacy_tokens: Option<LegacyTokenSigner>,
+    /// Signs certificates for the signers of Kubernetes. Without it their requests stay unsigned.
+    pub certificate_authority: Option<CertificateAuthority>,
 }
 
 impl fmt::Debug for Config {
@@ -69,6 +84,7 @@ impl fmt::Debug for Config {
             .field("root_ca_pem", &self.root_ca_pem)
             .field("event_ttl", &self.event_ttl)
             .field("legacy_tokens", &self.legacy_tokens.is_some())
+            .field("certificate_authority", &self.certificate_authority.is_some())
             .finish()
     }
 }
@@ -119,10 +135,36 @@ pub async fn run(client: kube::Client, config: Config, shutdown: CancellationTok
         }));
     }
     {
+        let (api, config) = (api.clone(), config.clone());
+        controllers.spawn(keep_running("certificates", move || {
+            certificates::run(api.clone(), config.certificate_authority.clone())
+        }));
+    }
+    {
+        let api = api.clone();
+        controllers.spawn(keep_running("legacy-token-cleaner", move || {
+            legacy_token_cleaner::run(api.clone())
+        }));
+    }
+    {
         let api = api.clone();
         controllers.spawn(keep_running("role-aggregation", move || {
             role_aggregation::run(api.clone())
         }));
+    }
+    {
+        let api = api.clone();
+        controllers.spawn(keep_running("scheduler", move || scheduler::run(api.clone())));
+    }
+    {
+        let api = api.clone();
+        controllers.spawn(keep_running("node-lifecycle", move || {
+            node_lifecycle::run(api.clone())
+        }));
+    }
+    {
+        let api = api.clone();
+        controllers.spawn(keep_running("pod-garbage", move || pod_garbage::run(api.clone())));
     }
     controllers.spawn(keep_running("garbage", move || garbage::run(api.clone())));
     shutdown.cancelled().await;

@@ -163,9 +163,9 @@ impl ConfigMap {
 
 /// Furnishes namespaces for ever.
 pub(crate) async fn run(api: ApiClient, root_ca_pem: String) {
-    let collection = |resource: &str, field_selector, form| Collection {
+    let collection = |resource: &str, field_selector: Option<&'static str>, form| Collection {
         path: format!("/api/v1/{resource}"),
-        field_selector,
+        field_selector: field_selector.map(Into::into),
         form,
         rest_factor: 0,
     };

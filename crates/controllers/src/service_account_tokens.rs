@@ -46,9 +46,9 @@ pub type LegacyTokenSigner = Arc<dyn Fn(&LegacyToken) -> String + Send + Sync>;
 
 /// Fills, repairs and removes token Secrets for ever.
 pub(crate) async fn run(api: ApiClient, root_ca_pem: String, sign: LegacyTokenSigner) {
-    let collection = |resource: &str, field_selector| Collection {
+    let collection = |resource: &str, field_selector: Option<&'static str>| Collection {
         path: format!("/api/v1/{resource}"),
-        field_selector,
+        field_selector: field_selector.map(Into::into),
         form: Form::Metadata,
         rest_factor: 0,
     };

@@ -55,7 +55,7 @@ enum Finding {
 pub(crate) async fn run(api: ApiClient) {
     let tokens = Collection {
         path: COLLECTION.to_owned(),
-        field_selector: Some(SELECTOR),
+        field_selector: Some(SELECTOR.into()),
         form: Form::Metadata,
         rest_factor: 0,
     };

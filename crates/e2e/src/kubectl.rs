@@ -47,6 +47,22 @@ impl Kubectl {
     /// A kubectl for somebody with a bearer token, by a kubeconfig that kubectl itself has written.
     #[track_caller]
     pub fn with_token(&self, user: &str, server: &Server, token: &str) -> Kubectl {
+        self.with_credentials(user, server, &[&format!("--token={token}")])
+    }
+
+    /// A kubectl for somebody with a certificate and its key, both PEM.
+    #[track_caller]
+    pub fn with_certificate(&self, user: &str, server: &Server, certificate: &str, key: &str) -> Kubectl {
+        let file = |kind: &str, content: &str| {
+            let path = self.file(&format!("{user}.{kind}"), content);
+            format!("--client-{kind}={}", path.display())
+        };
+        let (certificate, key) = (file("certificate", certificate), file("key", key));
+        self.with_credentials(user, server, &[&certificate, &key, "--embed-certs=true"])
+    }
+
+    #[track_caller]
+    fn with_credentials(&self, user: &str, server: &Server, credentials: &[&str]) -> Kubectl {
         let path = self.home.join(format!("{user}.kubeconfig"));
         let file = format!("--kubeconfig={}", path.display());
         let authority = format!(
@@ -54,7 +70,6 @@ impl Kubectl {
             server.data().join("pki/ca.crt").display()
         );
         let address = format!("--server={}", server.url());
-        let token = format!("--token={token}");
         let user_flag = format!("--user={user}");
         // Debian's 1.20 crashes when it writes credentials.
         let writer = Kubectl {
@@ -65,7 +80,7 @@ impl Kubectl {
         };
         for words in [
             &["set-cluster", "here", &address, &authority, "--embed-certs=true"][..],
-            &["set-credentials", user, &token],
+            &[&["set-credentials", user], credentials].concat(),
             &["set-context", "here", "--cluster=here", &user_flag],
             &["use-context", "here"],
         ] {

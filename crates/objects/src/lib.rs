@@ -13,6 +13,7 @@ pub mod json;
 pub mod names;
 pub mod object;
 pub mod protobuf;
+mod quantity;
 pub mod schema;
 pub mod selector;
 pub mod status;
@@ -25,6 +26,7 @@ pub use field_error::{FieldError, FieldErrorKind};
 pub use object::{ListMeta, ManagedFieldsEntry, Object, ObjectError, ObjectMeta, OwnerReference};
 pub use schema::{Field, GroupVersionKind, Kind, ListType, PatchStrategy, Schema, Type, TypeRef, schema};
 
+pub use quantity::Quantity;
 pub use selector::{FieldOperator, FieldSelector, FieldTerm, LabelSelector, SelectorError};
 pub use status::{Status, StatusCause, StatusDetails};
 pub use table::{ColumnDefinition, Table, TableRow, TableRowCondition};

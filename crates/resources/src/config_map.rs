@@ -64,7 +64,7 @@ impl Strategy for ConfigMaps {
         }
     }
 
-    fn validate_update(&self, new: &Object, old: &Object, errors: &mut Vec<FieldError>) {
+    fn validate_update(&self, new: &Object, old: &Object, _subresource: &str, errors: &mut Vec<FieldError>) {
         validate_immutable(new, old, &["data", "binaryData"], errors);
     }
 

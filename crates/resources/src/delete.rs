@@ -1,6 +1,7 @@
 //! What a DELETE makes of a stored object (api-conventions §9).
 
-use strongroom_objects::{FieldError, Map, Object, Status, Value};
+use jiff::{SignedDuration, Timestamp};
+use strongroom_objects::{FieldError, Map, Object, ObjectMeta, Status, Value, time};
 
 use crate::metadata::{FOREGROUND_DELETION, ORPHAN};
 use crate::namespace::PROTECTED_NAMESPACES;
@@ -29,6 +30,8 @@ pub struct DeleteOptions {
     pub propagation: Option<Propagation>,
     /// `orphanDependents: false` was sent: a pending deletion is answered with 202.
     pub orphan_refused: bool,
+    /// Seconds that the object is to be given to end by itself; less than none counts as one.
+    pub grace_period_seconds: Option<i64>,
     /// Nothing is to be stored.
     pub dry_run: bool,
 }
@@ -90,6 +93,7 @@ pub fn parse_options(body: &Map) -> Result<DeleteOptions, Box<Status>> {
         resource_version: precondition("resourceVersion"),
         propagation,
         orphan_refused: orphan == Some(false),
+        grace_period_seconds: body.get("gracePeriodSeconds").and_then(Value::as_i64),
         dry_run,
     })
 }
@@ -104,8 +108,14 @@ pub fn plan_delete(
     check_preconditions(resource, stored, options)?;
     check_protected(resource, stored)?;
     let mut object = stored.clone();
+    let is_given_time = match give_time(resource, &mut object, options, context) {
+        Grace::Over => false,
+        Grace::Running => true,
+        Grace::Unchanged => return Ok(Deletion::Pending),
+    };
     set_propagation(&mut object, options.propagation);
-    if object.metadata.finalizers.is_empty() && !resource.strategy.is_held(&object) {
+    let is_free = object.metadata.finalizers.is_empty() && !resource.strategy.is_held(&object);
+    if is_free && !is_given_time {
         return Ok(Deletion::Remove);
     }
     if object.metadata.deletion_timestamp.is_none() {
@@ -121,6 +131,66 @@ pub fn plan_delete(
         return Ok(Deletion::Pending);
     }
     Ok(Deletion::Mark(Box::new(object)))
+}
+
+/// How long an object may still go on by itself.
+enum Grace {
+    /// Not at all: it goes as soon as nothing holds it.
+    Over,
+    /// For a time that begins or is cut short now.
+    Running,
+    /// For the time it was given before.
+    Unchanged,
+}
+
+/// Gives the object time to end by itself, or shortens the time it was given (pods-and-kubelet §5.6).
+fn give_time(resource: &Resource, object: &mut Object, options: &DeleteOptions, context: &Context) -> Grace {
+    let requested = options
+        .grace_period_seconds
+        .map(|seconds| if seconds < 0 { 1 } else { seconds });
+    let Some(seconds) = resource.strategy.grace_period(object, requested) else {
+        return Grace::Over;
+    };
+    let metadata = &mut object.metadata;
+    let due = match (
+        &metadata.deletion_timestamp,
+        metadata.deletion_grace_period_seconds,
+    ) {
+        (None, _) => {
+            if metadata.generation > 0 {
+                metadata.generation += 1;
+            }
+            return begin(metadata, context.now, seconds);
+        }
+        // It was marked by something that knew of no time to give.
+        (Some(_), None) => return Grace::Over,
+        (Some(due), Some(given)) => {
+            // What is asked for decides, not what a fresh deletion would be given.
+            let Some(seconds) = requested.filter(|seconds| *seconds < given) else {
+                return Grace::Unchanged;
+            };
+            let begun = time::parse(due).map_or(context.now, |due| moved(due, -given));
+            (begun, seconds)
+        }
+    };
+    begin(metadata, due.0, due.1)
+}
+
+fn begin(metadata: &mut ObjectMeta, begun: Timestamp, seconds: i64) -> Grace {
+    metadata.deletion_timestamp = Some(time::seconds(moved(begun, seconds)));
+    metadata.deletion_grace_period_seconds = Some(seconds);
+    if seconds == 0 { Grace::Over } else { Grace::Running }
+}
+
+/// A moment so many seconds later, or the last there is.
+fn moved(moment: Timestamp, seconds: i64) -> Timestamp {
+    moment
+        .checked_add(SignedDuration::from_secs(seconds))
+        .unwrap_or(if seconds < 0 {
+            Timestamp::MIN
+        } else {
+            Timestamp::MAX
+        })
 }
 
 fn set_propagation(object: &mut Object, propagation: Option<Propagation>) {

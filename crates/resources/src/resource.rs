@@ -3,7 +3,9 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use strongroom_objects::{ColumnDefinition, FieldError, Object, ObjectMeta, Type, Value, schema};
+use strongroom_objects::{
+    ColumnDefinition, FieldError, Object, ObjectMeta, TableRowCondition, Type, Value, schema,
+};
 
 use crate::names::NameRule;
 
@@ -111,11 +113,21 @@ pub trait Strategy: Sync + Send {
     /// Takes back what this write may not change. `subresource` is empty for the object itself.
     fn prepare_update(&self, _new: &mut Object, _old: &Object, _subresource: &str) {}
 
+    /// Sets the times that a write leaves to the server.
+    fn set_times(&self, _new: &mut Object, _old: &Object, _subresource: &str, _now: Timestamp) {}
+
     /// Everything that is wrong with the object, whatever it was before.
     fn validate(&self, _object: &Object, _errors: &mut Vec<FieldError>) {}
 
-    /// Everything that is wrong with the change from `old` to `new`.
-    fn validate_update(&self, _new: &Object, _old: &Object, _errors: &mut Vec<FieldError>) {}
+    /// Everything that is wrong with the change from `old` to `new`. `subresource` is empty for the object itself.
+    fn validate_update(
+        &self,
+        _new: &Object,
+        _old: &Object,
+        _subresource: &str,
+        _errors: &mut Vec<FieldError>,
+    ) {
+    }
 
     /// Texts for `Warning` headers.
     fn warnings(&self, _object: &Object) -> Vec<String> {
@@ -125,6 +137,12 @@ pub trait Strategy: Sync + Send {
     /// Whether something beside `metadata.finalizers` still holds a deleted object (a namespace's `spec.finalizers`).
     fn is_held(&self, _object: &Object) -> bool {
         false
+    }
+
+    /// Seconds that a deleted object is given to end by itself, where the client asks for `requested`; `None` for kinds
+    /// that go at once (pods-and-kubelet §5.6).
+    fn grace_period(&self, _object: &Object, _requested: Option<i64>) -> Option<i64> {
+        None
     }
 
     /// Marks an object whose deletion has begun (a namespace's phase).
@@ -165,6 +183,11 @@ pub trait Strategy: Sync + Send {
             object.metadata.name.clone().into(),
             created.map_or(Value::Null, Value::from),
         ]
+    }
+
+    /// States of an object's whole row (api-conventions §15).
+    fn row_conditions(&self, _object: &Object) -> Vec<TableRowCondition> {
+        Vec::new()
     }
 }
 

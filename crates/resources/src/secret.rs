@@ -73,7 +73,7 @@ impl Strategy for Secrets {
         validate_type(object, errors);
     }
 
-    fn validate_update(&self, new: &Object, old: &Object, errors: &mut Vec<FieldError>) {
+    fn validate_update(&self, new: &Object, old: &Object, _subresource: &str, errors: &mut Vec<FieldError>) {
         if type_of(new) != type_of(old) {
             errors.push(FieldError::invalid("type", type_of(new), "field is immutable"));
         }

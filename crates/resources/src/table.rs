@@ -1,22 +1,41 @@
 //! The table of everything that is served: one row for each resource.
 
 use crate::resource::Resource;
-use crate::{config_map, event, lease, namespace, rbac, reviews, secret, service, service_account};
+use crate::{
+    absent, certificate_signing_request, config_map, event, lease, namespace, node, pod, rbac, reviews,
+    secret, service, service_account,
+};
 
 /// Every served resource, core first, in the order discovery lists them.
-pub static RESOURCES: [&Resource; 18] = [
+pub static RESOURCES: [&Resource; 34] = [
+    &pod::BINDINGS,
     &config_map::CONFIG_MAPS,
+    &absent::ENDPOINTS,
     &event::EVENTS,
+    &absent::LIMIT_RANGES,
     &namespace::NAMESPACES,
+    &node::NODES,
+    &absent::PERSISTENT_VOLUME_CLAIMS,
+    &absent::PERSISTENT_VOLUMES,
+    &pod::PODS,
+    &absent::POD_TEMPLATES,
+    &absent::REPLICATION_CONTROLLERS,
+    &absent::RESOURCE_QUOTAS,
     &secret::SECRETS,
     &service_account::SERVICE_ACCOUNTS,
     &service::SERVICES,
+    &absent::CONTROLLER_REVISIONS,
+    &absent::DAEMON_SETS,
+    &absent::DEPLOYMENTS,
+    &absent::REPLICA_SETS,
+    &absent::STATEFUL_SETS,
     &reviews::SELF_SUBJECT_REVIEWS,
     &reviews::TOKEN_REVIEWS,
     &reviews::LOCAL_SUBJECT_ACCESS_REVIEWS,
     &reviews::SELF_SUBJECT_ACCESS_REVIEWS,
     &reviews::SELF_SUBJECT_RULES_REVIEWS,
     &reviews::SUBJECT_ACCESS_REVIEWS,
+    &certificate_signing_request::CERTIFICATE_SIGNING_REQUESTS,
     &lease::LEASES,
     &event::EVENTS_K8S_IO,
     &rbac::CLUSTER_ROLE_BINDINGS,
@@ -75,6 +94,9 @@ mod tests {
         check("", "secrets", "a", "b", "/registry/secrets/a/b");
         check("", "namespaces", "", "a", "/registry/namespaces/a");
         check("", "services", "a", "b", "/registry/services/specs/a/b");
+        check("", "pods", "a", "b", "/registry/pods/a/b");
+        check("", "nodes", "", "a", "/registry/minions/a");
+        check("", "endpoints", "a", "b", "/registry/services/endpoints/a/b");
         check("coordination.k8s.io", "leases", "a", "b", "/registry/leases/a/b");
         check("events.k8s.io", "events", "a", "b", "/registry/events/a/b");
     }

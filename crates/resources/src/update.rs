@@ -68,6 +68,7 @@ pub fn plan_update(update: Update<'_>, context: &Context) -> Result<Change, Box<
     strategy.default_fields(&mut new);
     strategy.fold(&mut new);
     strategy.prepare_update(&mut new, old, subresource);
+    strategy.set_times(&mut new, old, subresource, context.now);
     let warnings: Vec<String> = metadata::drop_repeated_owners(&mut new.metadata)
         .into_iter()
         .collect();
@@ -76,7 +77,7 @@ pub fn plan_update(update: Update<'_>, context: &Context) -> Result<Change, Box<
         track(resource, subresource, old, &mut new, context);
     }
     new.metadata.resource_version.clone_from(&requested_version);
-    validate(resource, old, &new)?;
+    validate(resource, subresource, old, &new)?;
     new.metadata
         .resource_version
         .clone_from(&old.metadata.resource_version);
@@ -163,11 +164,13 @@ fn track(resource: &Resource, subresource: &str, old: &Object, new: &mut Object,
         new.read_as_value(|wanted| track_update(resource.served_type(), Some(&live), wanted, &writer));
 }
 
-fn validate(resource: &Resource, old: &Object, new: &Object) -> Result<(), Box<Status>> {
+fn validate(resource: &Resource, subresource: &str, old: &Object, new: &Object) -> Result<(), Box<Status>> {
     let mut errors = Vec::new();
     metadata::validate_update(&new.metadata, &old.metadata, &mut errors);
     metadata::validate(resource, new, &mut errors);
-    resource.strategy.validate_update(new, old, &mut errors);
+    resource
+        .strategy
+        .validate_update(new, old, subresource, &mut errors);
     resource.strategy.validate(new, &mut errors);
     refuse(resource, &old.metadata.name, errors)
 }

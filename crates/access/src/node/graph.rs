@@ -1,7 +1,7 @@
 //! Which node's pods use which objects.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use strongroom_objects::{Map, Object};
@@ -57,39 +57,72 @@ struct Nodes {
 }
 
 impl NodeGraph {
-    /// Adds a pod or replaces what was known of it. A pod without a node is used by nobody and forgotten.
-    pub fn put_pod(&mut self, pod: &Object) {
+    /// Adds a pod or replaces what was known of it. A pod without a node is used by nobody and forgotten. Returns the
+    /// nodes whose paths are others now: none when the pod uses what it used before, where it was before.
+    pub fn put_pod(&mut self, pod: &Object) -> Vec<Arc<str>> {
         let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
-        self.remove_pod(namespace, name);
         let spec = pod.body.get("spec").and_then(|spec| spec.as_object());
         let node = spec.and_then(|spec: &Map| text(spec, &["nodeName"]));
-        let Some(node) = node.filter(|node| !node.is_empty()) else {
-            return;
+        let node = node.filter(|node| !node.is_empty());
+        let uses = references(pod);
+        if self.knows(namespace, name, node, &uses) {
+            return Vec::new();
+        }
+        let mut affected: Vec<Arc<str>> = self.remove_pod(namespace, name).into_iter().collect();
+        let Some(node) = node else {
+            return affected;
         };
         let node = self.nodes.take(node);
+        affected.push(Arc::clone(&self.nodes.names[node as usize].0));
         let namespace = self.namespaces.entry(namespace.clone()).or_default();
-        let uses = references(pod)
+        let uses = uses
             .into_iter()
             .map(|(kind, name)| (kind, namespace.connect(kind, name, node)))
             .collect();
         namespace.pods.insert(name.as_str().into(), Pod { node, uses });
+        affected
     }
 
-    /// Forgets a pod, and with it the paths through it.
-    pub fn remove_pod(&mut self, namespace: &str, name: &str) {
-        let Some(known) = self.namespaces.get_mut(namespace) else {
-            return;
-        };
-        let Some(pod) = known.pods.remove(name) else {
-            return;
-        };
+    /// Whether the pod is known as being there and using this.
+    fn knows(
+        &self,
+        namespace: &str,
+        name: &str,
+        node: Option<&str>,
+        uses: &BTreeSet<(Referenced, &str)>,
+    ) -> bool {
+        let known = self
+            .namespaces
+            .get(namespace)
+            .and_then(|known| known.pods.get(name));
+        match (known, node) {
+            (None, None) => true,
+            (Some(pod), Some(node)) => {
+                let same =
+                    |((kind, name), (own_kind, own_name)): (&(Referenced, &str), &(Referenced, Arc<str>))| {
+                        kind == own_kind && *name == &**own_name
+                    };
+                *self.nodes.names[pod.node as usize].0 == *node
+                    && uses.len() == pod.uses.len()
+                    && uses.iter().zip(pod.uses.iter()).all(same)
+            }
+            _ => false,
+        }
+    }
+
+    /// Forgets a pod, and with it the paths through it. Returns the node that loses them.
+    pub fn remove_pod(&mut self, namespace: &str, name: &str) -> Option<Arc<str>> {
+        let known = self.namespaces.get_mut(namespace)?;
+        let pod = known.pods.remove(name)?;
         for (kind, name) in pod.uses.iter() {
             known.disconnect(*kind, name, pod.node);
         }
         if known.pods.is_empty() {
             self.namespaces.remove(namespace);
         }
+        let node = Arc::clone(&self.nodes.names[pod.node as usize].0);
         self.nodes.release(pod.node);
+        Some(node)
     }
 
     /// Whether a pod on the node uses the object.

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use strongroom_certificates::{CertificateRequest, Signer};
 use strongroom_objects::go_text::quote;
 use strongroom_objects::{Map, Object, Value};
 
 use super::references::{MIRROR_ANNOTATION, objects, text};
-use super::{Referenced, references};
+use super::{Referenced, USER_PREFIX, references};
 
 #[cfg(test)]
 mod tests;
@@ -59,8 +62,8 @@ pub struct NodeWrite<'a> {
 #[error("{0}")]
 pub struct Restriction(pub String);
 
-/// Whether `node` may do the write. Everything that is not about nodes, pods, leases or tokens is none of its
-/// business.
+/// Whether `node` may do the write. Everything that is not about nodes, pods, leases, tokens or certificates is none
+/// of its business.
 ///
 /// # Errors
 /// When it reaches beyond the node and its pods.
@@ -79,6 +82,7 @@ pub fn restrict(node: &str, write: &NodeWrite<'_>) -> Result<(), Restriction> {
         )),
         ("", "serviceaccounts", "token") => token(node, write),
         ("coordination.k8s.io", "leases", _) => lease(node, write),
+        ("certificates.k8s.io", "certificatesigningrequests", "") => certificate(node, write),
         _ => Ok(()),
     }
 }
@@ -265,6 +269,26 @@ fn lease(node: &str, write: &NodeWrite<'_>) -> Result<(), Restriction> {
         return no("can only access node lease with the same name as the requesting node");
     }
     Ok(())
+}
+
+/// A node asks for its own certificates only; everything else about them is for the signer to judge.
+fn certificate(node: &str, write: &NodeWrite<'_>) -> Result<(), Restriction> {
+    let (None, Some(new)) = (write.old, write.object) else {
+        return Ok(());
+    };
+    let signer = Signer::named(spec_text(new, &["signerName"]).unwrap_or_default());
+    if !matches!(
+        signer,
+        Some(Signer::ApiServerClientKubelet | Signer::KubeletServing)
+    ) {
+        return Ok(());
+    }
+    let request = STANDARD.decode(spec_text(new, &["request"]).unwrap_or_default());
+    match CertificateRequest::from_pem(&request.unwrap_or_default()) {
+        Err(problem) => no(&format!("unable to parse csr: {problem}")),
+        Ok(request) if request.subject.common_name().strip_prefix(USER_PREFIX) == Some(node) => Ok(()),
+        Ok(_) => no(&format!("can only create a node CSR with CN={USER_PREFIX}{node}")),
+    }
 }
 
 fn token(node: &str, write: &NodeWrite<'_>) -> Result<(), Restriction> {

@@ -248,7 +248,8 @@ pub async fn measure_idle(setting: &Setting) -> Result<Vec<Figure>> {
     ])
 }
 
-async fn revision(server: &Server) -> Result<String> {
+/// The revision from which watches may begin now.
+pub async fn revision(server: &Server) -> Result<String> {
     let body = server
         .expect(&requests::get(
             &format!("{}?limit=1", requests::secrets("bench")),

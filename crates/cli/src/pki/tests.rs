@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use strongroom_access::Identity;
+use strongroom_certificates::{CertificateRequest, Issuance, Usages, Validity};
 
 use super::*;
 
@@ -29,6 +30,7 @@ fn certificates_are_made_once_and_renewed_in_time() {
         authority: true,
         serving: true,
         admin: true,
+        node_client: true,
     };
     let leaves = Made {
         authority: false,
@@ -63,7 +65,8 @@ fn a_new_address_a_new_ca_and_a_torn_write_are_noticed() {
         Made {
             authority: true,
             serving: true,
-            admin: true
+            admin: true,
+            node_client: true,
         }
     );
 }
@@ -142,4 +145,67 @@ fn a_user_is_who_the_certificate_says() {
         assert_eq!(inspect::end_of_validity(&issued.certificate), Some(NOW + DAY));
     }
     assert!(pki.authority().unwrap().issue_client("", &[], DAY, NOW).is_err());
+}
+
+#[test]
+fn what_is_asked_for_and_accepted_is_issued() {
+    let (_dir, pki) = pki();
+    pki.ensure(&names(), NOW).unwrap();
+    let uid = rcgen::DnType::CustomDnType(vec![1, 3, 6, 1, 4, 1, 57683, 2]);
+    let mut asked = rcgen::CertificateParams::new(["a.example".to_owned(), "192.0.2.9".to_owned()]).unwrap();
+    asked.distinguished_name = rcgen::DistinguishedName::new();
+    for (kind, text) in [
+        (rcgen::DnType::CountryName, "DE"),
+        (rcgen::DnType::OrganizationName, "devs"),
+        (rcgen::DnType::CommonName, "jörg"),
+        (uid, "0"),
+    ] {
+        asked.distinguished_name.push(kind, text);
+    }
+    asked.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let pem = asked.serialize_request(&key).unwrap().pem().unwrap();
+    let request = CertificateRequest::from_pem(pem.as_bytes()).unwrap();
+    let issue = |longest| {
+        let usages = Usages {
+            client_auth: true,
+            digital_signature: true,
+            ..Usages::default()
+        };
+        let issuance = Issuance {
+            request: request.clone(),
+            usages,
+            validity: Validity::granted(None, longest, NOW),
+        };
+        let authority = pki.authority().unwrap();
+        authority.issue(&issuance, [0xff; 16], NOW).unwrap()
+    };
+    let certificate = issue(YEAR);
+    let der = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+    let identity = Identity::from_client_certificate(&der).unwrap();
+    assert_eq!((identity.user.as_str(), identity.uid.as_str()), ("jörg", ""));
+    assert_eq!(identity.groups, ["devs", "system:authenticated"]);
+    assert!(inspect::belong_together(&certificate, &key.serialize_pem()));
+    assert!(inspect::is_issued_by(
+        &certificate,
+        &pki.authority_certificate().unwrap()
+    ));
+    assert_eq!(inspect::end_of_validity(&certificate), Some(NOW + YEAR - 300));
+    assert_eq!(
+        inspect::end_of_validity(&issue(20 * YEAR)),
+        Some(NOW + CA_LIFETIME)
+    );
+
+    let (_, parsed) = x509_parser::parse_x509_certificate(&der).unwrap();
+    assert!(!parsed.is_ca());
+    assert_eq!(parsed.raw_serial()[..2], [0x7f, 0xff]);
+    let usage = parsed.extended_key_usage().unwrap().unwrap().value;
+    assert!(usage.client_auth && !usage.server_auth);
+    let (_, authority) = x509_parser::pem::parse_x509_pem(pki.authority_certificate().unwrap().as_bytes())
+        .map(|(rest, pem)| (rest.len(), pem))
+        .unwrap();
+    let authority = authority.parse_x509().unwrap();
+    parsed.verify_signature(Some(authority.public_key())).unwrap();
+    let names = parsed.subject_alternative_name().unwrap().unwrap().value;
+    assert_eq!(names.general_names.len(), 2);
 }

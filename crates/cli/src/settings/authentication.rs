@@ -1,11 +1,14 @@
 //! Who is believed to be whom, and who may do what: named as kube-apiserver names them.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
+use strongroom_access::FrontProxyHeaders;
 
 use crate::duration;
+use crate::tls::FrontProxySettings;
 
 /// How callers prove who they are.
 #[derive(Debug, Clone, Args)]
@@ -14,6 +17,50 @@ pub struct AuthenticationSettings {
     /// Whether requests without credentials are taken, as user system:anonymous
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub anonymous_auth: bool,
+
+    /// Certificates of the CAs of proxies in front, PEM. Whom such a proxy names in its headers is believed
+    #[arg(long, value_name = "FILE")]
+    pub requestheader_client_ca_file: Option<PathBuf>,
+
+    /// Common names of proxies in front [default: any that the CA has certified]
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub requestheader_allowed_names: Vec<String>,
+
+    /// Headers in which proxies name the user
+    #[arg(
+        long,
+        value_name = "HEADERS",
+        value_delimiter = ',',
+        default_value = "X-Remote-User"
+    )]
+    pub requestheader_username_headers: Vec<String>,
+
+    /// Headers in which proxies give the user's uid
+    #[arg(
+        long,
+        value_name = "HEADERS",
+        value_delimiter = ',',
+        default_value = "X-Remote-Uid"
+    )]
+    pub requestheader_uid_headers: Vec<String>,
+
+    /// Headers in which proxies name the user's groups
+    #[arg(
+        long,
+        value_name = "HEADERS",
+        value_delimiter = ',',
+        default_value = "X-Remote-Group"
+    )]
+    pub requestheader_group_headers: Vec<String>,
+
+    /// What the headers with further facts about the user begin with
+    #[arg(
+        long,
+        value_name = "PREFIXES",
+        value_delimiter = ',',
+        default_value = "X-Remote-Extra-"
+    )]
+    pub requestheader_extra_headers_prefix: Vec<String>,
 
     /// Which authorizers are asked, in this order. The only ones there are: Node and RBAC
     #[arg(
@@ -107,6 +154,22 @@ pub struct AuthenticationSettings {
 }
 
 impl AuthenticationSettings {
+    /// Proxies in front that are believed, if any.
+    pub fn front_proxies(&self) -> Option<FrontProxySettings> {
+        let ca = self.requestheader_client_ca_file.clone()?;
+        let headers = FrontProxyHeaders::new(
+            &self.requestheader_username_headers,
+            &self.requestheader_uid_headers,
+            &self.requestheader_group_headers,
+            &self.requestheader_extra_headers_prefix,
+        );
+        Some(FrontProxySettings {
+            ca,
+            allowed_names: self.requestheader_allowed_names.clone(),
+            headers: Arc::new(headers),
+        })
+    }
+
     /// Refuses authorizers that Strongroom does not have, above all those that allow everything.
     ///
     /// # Errors

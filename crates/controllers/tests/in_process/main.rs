@@ -4,6 +4,7 @@ mod bootstrap_tokens;
 mod events;
 mod garbage;
 mod namespaces;
+mod pods;
 mod role_aggregation;
 mod service_account_tokens;
 mod world;

@@ -40,6 +40,7 @@ impl World {
             store: Sealed::new(Arc::new(Memory::new(Default::default())), Arc::new(keyring)),
             authentication: Authentication::new(signing_key).expect("keys"),
             auditing: None,
+            nodes: None,
             limits: Limits::default(),
             advertise_address: "127.0.0.1:6443".to_owned(),
             min_request_timeout: Duration::from_secs(1800),
@@ -68,6 +69,7 @@ impl World {
                 } = token;
                 format!("{namespace}/{service_account}/{service_account_uid}/{secret}")
             })),
+            certificate_authority: None,
         };
         tokio::spawn(strongroom_controllers::run(client, config, shutdown.clone()));
         self._stop = Some(shutdown.drop_guard());

@@ -4,6 +4,7 @@
 mod commands;
 mod default_roles;
 mod escalation;
+mod nodes;
 mod refusals;
 mod watches;
 

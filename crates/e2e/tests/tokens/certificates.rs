@@ -150,6 +150,67 @@ async fn certificates() {
     check.finish();
 }
 
+/// A proxy in front says whom it has authenticated, and is believed by its certificate alone (§2.1).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn front_proxies() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut wanted = CertificateParams::default();
+    wanted
+        .distinguished_name
+        .push(DnType::CommonName, "front-proxy-ca");
+    wanted.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().expect("a key");
+    let ca = directory.path().join("front-proxy-ca.crt");
+    std::fs::write(&ca, wanted.self_signed(&key).expect("a certificate").pem()).expect("written");
+    let proxies = Issuer::new(wanted, key);
+    let server = Server::start_with(Options::with_arguments(&[
+        "--requestheader-client-ca-file",
+        ca.to_str().expect("a path"),
+        "--requestheader-allowed-names=front-proxy-client",
+    ]));
+    let mut check = Check::new(server.client());
+    let proxy = certificate(&proxies, "front-proxy-client", &[], |_| {});
+    let other = certificate(&proxies, "somebody", &[], |_| {});
+    let own = certificate(&authority(&server), "front-proxy-client", &[], |_| {});
+    let named = |pair: &(String, String)| {
+        client(&server, pair.clone(), Http::One)
+            .with_header("X-Remote-User", "ann")
+            .with_header("X-Remote-Group", "devs")
+            .with_header("X-Remote-Extra-Team", "blue")
+    };
+    let reply = named(&proxy).post(WHO_AM_I, &json!({})).await;
+    check.accepts(
+        &reply,
+        201,
+        json!({"status": {"userInfo": {"username": "ann", "groups": ["devs", "system:authenticated"], "extra": {"team": ["blue"]}}}}),
+    );
+    let reply = named(&proxy).get(SECRETS).await;
+    check.rejects(
+        &reply,
+        403,
+        "Forbidden",
+        "secrets is forbidden: User \"ann\" cannot list resource \"secrets\" in API group \"\" in the namespace \"default\"",
+    );
+    // Its certificate is for naming others: by itself it is nobody.
+    let reply = client(&server, proxy, Http::One).get(SECRETS).await;
+    check.rejects(&reply, 401, "Unauthorized", "Unauthorized");
+    let reply = named(&other).get(SECRETS).await;
+    check.rejects(&reply, 401, "Unauthorized", "Unauthorized");
+    let reply = named(&own).post(WHO_AM_I, &json!({})).await;
+    check.accepts(
+        &reply,
+        201,
+        json!({"status": {"userInfo": {"username": "front-proxy-client"}}}),
+    );
+    let reply = server
+        .anonymous()
+        .with_header("X-Remote-User", "ann")
+        .get(SECRETS)
+        .await;
+    check.equal("headers without a certificate", reply.status, 403);
+    check.finish();
+}
+
 /// The table of §15.1, for a request on a Secret.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn statuses() {

@@ -114,3 +114,55 @@ fn options_are_refused_with_kubernetes_texts() {
         "propagationPolicy: Invalid value: \"Orphan\": orphanDependents and deletionPropagation cannot be both set",
     );
 }
+
+#[test]
+fn pods_are_given_time() {
+    let pod = |node: &str, phase: &str, pending: Option<(&str, i64)>, finalizers: &[&str]| {
+        let mut pod = object("pods", finalizers);
+        pod.metadata.generation = 1;
+        if let Some((due, seconds)) = pending {
+            pod.metadata.deletion_timestamp = Some(due.to_owned());
+            pod.metadata.deletion_grace_period_seconds = Some(seconds);
+        }
+        let spec = json!({"nodeName": node, "terminationGracePeriodSeconds": 30});
+        pod.body.insert("spec".to_owned(), spec);
+        pod.body.insert("status".to_owned(), json!({"phase": phase}));
+        pod
+    };
+    let check = |stored: &Object, seconds: Option<i64>, expect: &str| {
+        let options = DeleteOptions {
+            grace_period_seconds: seconds,
+            ..DeleteOptions::default()
+        };
+        let resource = find("", "v1", "pods").expect("served");
+        let found = match plan_delete(resource, stored, &options, &context()).expect("legal") {
+            Deletion::Remove => "removed".to_owned(),
+            Deletion::Pending => "pending".to_owned(),
+            Deletion::Mark(pod) => format!(
+                "{} in {} generation {}",
+                pod.metadata.deletion_timestamp.as_deref().unwrap_or_default(),
+                pod.metadata.deletion_grace_period_seconds.unwrap_or(-1),
+                pod.metadata.generation,
+            ),
+        };
+        assert_eq!(found, expect);
+    };
+    let running = pod("n", "Running", None, &[]);
+    check(&running, None, "2026-01-02T03:04:35Z in 30 generation 2");
+    check(&running, Some(5), "2026-01-02T03:04:10Z in 5 generation 2");
+    check(&running, Some(-5), "2026-01-02T03:04:06Z in 1 generation 2");
+    check(&running, Some(0), "removed");
+    check(&pod("", "Pending", None, &[]), None, "removed");
+    check(&pod("", "Pending", None, &[]), Some(30), "removed");
+    check(&pod("n", "Succeeded", None, &[]), None, "removed");
+    check(
+        &pod("n", "Running", None, &["a.b/c"]),
+        Some(0),
+        "2026-01-02T03:04:05Z in 0 generation 2",
+    );
+    let pending = pod("n", "Running", Some(("2026-01-02T03:04:35Z", 30)), &[]);
+    check(&pending, None, "pending");
+    check(&pending, Some(30), "pending");
+    check(&pending, Some(10), "2026-01-02T03:04:15Z in 10 generation 1");
+    check(&pending, Some(0), "removed");
+}

@@ -98,7 +98,7 @@ impl Strategy for Bindings {
         }
     }
 
-    fn validate_update(&self, new: &Object, old: &Object, errors: &mut Vec<FieldError>) {
+    fn validate_update(&self, new: &Object, old: &Object, _subresource: &str, errors: &mut Vec<FieldError>) {
         let (role, before) = (new.body.get("roleRef"), old.body.get("roleRef"));
         if role != before {
             let role = role.unwrap_or(&Value::Null);

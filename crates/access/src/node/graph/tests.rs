@@ -54,6 +54,28 @@ fn every_way_to_use_an_object_is_seen() {
     );
 }
 
+/// Which nodes hear of a change.
+#[test]
+fn only_what_changes_is_news() {
+    let mut graph = NodeGraph::default();
+    let mut check = |pod: &Object, expect: &[&str]| {
+        let affected = graph.put_pod(pod);
+        let affected: Vec<&str> = affected.iter().map(|node| &**node).collect();
+        assert_eq!(affected, expect);
+    };
+    check(&pod("a", "", secret("s")), &[]);
+    check(&pod("a", "n", secret("s")), &["n"]);
+    let mut running = pod("a", "n", secret("s"));
+    running
+        .body
+        .insert("status".to_owned(), json!({"phase": "Running"}));
+    check(&running, &[]);
+    check(&pod("a", "n", secret("t")), &["n", "n"]);
+    check(&pod("a", "m", secret("t")), &["n", "m"]);
+    assert_eq!(graph.remove_pod("ns", "a").as_deref(), Some("m"));
+    assert_eq!(graph.remove_pod("ns", "a"), None);
+}
+
 #[test]
 fn paths_come_and_go_with_pods() {
     let mut graph = NodeGraph::default();

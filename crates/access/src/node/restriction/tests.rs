@@ -228,3 +228,39 @@ fn leases_and_the_rest() {
     let error = restrict("", &write).unwrap_err().to_string();
     assert_eq!(error, "could not determine node from user \"system:node:\"");
 }
+
+#[test]
+fn certificates_are_for_the_node_itself() {
+    let request = |name: &str| {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = rcgen::KeyPair::generate().unwrap();
+        STANDARD.encode(params.serialize_request(&key).unwrap().pem().unwrap())
+    };
+    let cases = [
+        ("kubelet-serving", request("system:node:n"), ""),
+        ("kube-apiserver-client-kubelet", request("system:node:n"), ""),
+        ("kube-apiserver-client", request("alice"), ""),
+        (
+            "kubelet-serving",
+            request("system:node:m"),
+            "can only create a node CSR with CN=system:node:n",
+        ),
+        (
+            "kube-apiserver-client-kubelet",
+            request("n"),
+            "can only create a node CSR with CN=system:node:n",
+        ),
+        (
+            "kube-apiserver-client-kubelet",
+            String::new(),
+            "unable to parse csr: PEM block type must be CERTIFICATE REQUEST",
+        ),
+    ];
+    for (signer, request, expected) in cases {
+        let object = json!({"spec": {"signerName": format!("kubernetes.io/{signer}"), "request": request}});
+        let write = "create certificates.k8s.io certificatesigningrequests - -";
+        check(write, [Some(object), None, None], expected);
+    }
+}

@@ -1,38 +1,32 @@
-//! The subject of a user's certificate: one common name and any number of organizations.
+//! The subject of a certificate: one common name and any number of organizations, among others.
 //!
 //! rcgen keeps one value for each kind of attribute, but a user may be in many groups. So the
 //! certificate is made without a subject first, then given one, and signed again.
 
 use anyhow::Context as _;
 use rcgen::{KeyPair, SigningKey as _};
+use strongroom_certificates::{Attribute, Subject};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const UTF8_STRING: u8 = 0x0c;
+const PRINTABLE_STRING: u8 = 0x13;
+const OBJECT_IDENTIFIER: u8 = 0x06;
 const BIT_STRING: u8 = 0x03;
-/// 2.5.4.3
-const COMMON_NAME: &[u8] = &[0x06, 3, 0x55, 4, 3];
-/// 2.5.4.10
-const ORGANIZATION: &[u8] = &[0x06, 3, 0x55, 4, 10];
 
-/// The certificate `draft` with `O = groups, CN = user` for its subject, signed by `authority`.
+/// The certificate `draft` with another subject, signed by `authority`.
 ///
 /// # Errors
 /// When the draft cannot be read or the key does not sign.
-pub(super) fn replaced(
-    draft: &[u8],
-    user: &str,
-    groups: &[String],
-    authority: &KeyPair,
-) -> anyhow::Result<Vec<u8>> {
+pub(super) fn replaced(draft: &[u8], subject: &Subject, authority: &KeyPair) -> anyhow::Result<Vec<u8>> {
     let (_, certificate) = X509Certificate::from_der(draft).context("the draft is no certificate")?;
     let signed = certificate.tbs_certificate.as_ref();
     let content = content_of(signed).context("the draft is no certificate")?;
     let old = place_of(certificate.subject().as_raw(), content).context("the draft has no subject")?;
 
     let mut new = content[..old.start].to_vec();
-    new.extend(subject(user, groups));
+    new.extend(encoded(subject));
     new.extend_from_slice(&content[old.end..]);
     let signed = element(SEQUENCE, &new);
     let signature = authority.sign(&signed)?;
@@ -41,15 +35,27 @@ pub(super) fn replaced(
     Ok(element(SEQUENCE, &[signed, algorithm.to_vec(), bits].concat()))
 }
 
-fn subject(user: &str, groups: &[String]) -> Vec<u8> {
-    let organizations = groups.iter().flat_map(|group| attribute(ORGANIZATION, group));
-    let names: Vec<u8> = organizations.chain(attribute(COMMON_NAME, user)).collect();
-    element(SEQUENCE, &names)
+fn encoded(subject: &Subject) -> Vec<u8> {
+    let names = subject.0.iter().flat_map(|(kind, text)| attribute(*kind, text));
+    element(SEQUENCE, &names.collect::<Vec<u8>>())
 }
 
-fn attribute(kind: &[u8], text: &str) -> Vec<u8> {
-    let pair = [kind, &element(UTF8_STRING, text.as_bytes())].concat();
-    element(SET, &element(SEQUENCE, &pair))
+fn attribute(kind: Attribute, text: &str) -> Vec<u8> {
+    // RFC 5280 has these two in the smaller alphabet only.
+    let tag = match kind {
+        Attribute::Country | Attribute::SerialNumber if is_printable(text) => PRINTABLE_STRING,
+        _ => UTF8_STRING,
+    };
+    let pair = [
+        element(OBJECT_IDENTIFIER, &kind.oid()),
+        element(tag, text.as_bytes()),
+    ];
+    element(SET, &element(SEQUENCE, &pair.concat()))
+}
+
+fn is_printable(text: &str) -> bool {
+    text.bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b" '()+,-./:=?".contains(&byte))
 }
 
 /// Where `part`, a slice of `whole`, lies in it.

@@ -15,11 +15,11 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The name the controllers call by; it becomes the field manager of what they write.
-const CALLER: &str = "strongroom-controllers";
+const CONTROLLERS: &str = "strongroom-controllers";
 
 /// Which representation of objects the answer shall have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
     /// Whole objects.
     Object,
     /// `PartialObjectMetadata`: no data leaves the server.
@@ -42,7 +42,7 @@ impl Form {
 
 /// Why a request had no usable answer.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum RequestError {
+pub enum RequestError {
     /// The server answered with a failure.
     #[error("{method} {path}: {code} {}", status.message)]
     Refused {
@@ -118,7 +118,7 @@ impl RequestError {
 /// One page of a collection.
 #[derive(Debug, Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
-pub(crate) struct Page<T> {
+pub struct Page<T> {
     /// The collection's own metadata.
     #[serde(default)]
     pub metadata: PageMetadata,
@@ -130,7 +130,7 @@ pub(crate) struct Page<T> {
 /// `meta/v1 ListMeta`.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(crate) struct PageMetadata {
+pub struct PageMetadata {
     /// Revision the whole list was taken at.
     pub resource_version: String,
     /// Token for the next page; empty on the last.
@@ -138,15 +138,22 @@ pub(crate) struct PageMetadata {
     pub continue_token: String,
 }
 
-/// Makes requests as the controllers.
+/// Makes requests under one name.
 #[derive(Clone)]
-pub(crate) struct ApiClient {
+pub struct ApiClient {
     client: kube::Client,
+    caller: &'static str,
 }
 
 impl ApiClient {
+    /// Requests of the controllers.
     pub fn new(client: kube::Client) -> Self {
-        Self { client }
+        Self::named(client, CONTROLLERS)
+    }
+
+    /// Requests of `caller`: the user agent, and so the field manager of what it writes.
+    pub fn named(client: kube::Client, caller: &'static str) -> Self {
+        Self { client, caller }
     }
 
     /// Reads one object or document.
@@ -163,7 +170,7 @@ impl ApiClient {
 
     /// Opens a watch; `path` includes the query.
     pub async fn watch(&self, path: &str, form: Form) -> Result<Lines, RequestError> {
-        let request = build(Method::GET, path, form.accept(false), None)?;
+        let request = self.build(Method::GET, path, form.accept(false), None)?;
         let answer = self.answer(Method::GET, path, request).await?;
         Ok(Lines::new(path, answer.into_body()))
     }
@@ -178,6 +185,31 @@ impl ApiClient {
         )
         .await
         .map(drop)
+    }
+
+    /// Sends an object and reads the answer: creates, and subresources such as a TokenRequest.
+    pub async fn create_returning<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        object: &Value,
+    ) -> Result<T, RequestError> {
+        let body = Some(("application/json", object));
+        let answer = self
+            .send(Method::POST, path, Form::Object.accept(false), body)
+            .await?;
+        decode(path, &answer)
+    }
+
+    /// Applies a strategic merge patch and reads the answer.
+    pub async fn strategic_patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        patch: &Value,
+        form: Form,
+    ) -> Result<T, RequestError> {
+        let body = Some(("application/strategic-merge-patch+json", patch));
+        let answer = self.send(Method::PATCH, path, form.accept(false), body).await?;
+        decode(path, &answer)
     }
 
     /// Replaces an object or subresource. The answer's body is not looked at.
@@ -243,7 +275,7 @@ impl ApiClient {
         accept: &str,
         body: Option<(&str, &Value)>,
     ) -> Result<Bytes, RequestError> {
-        let request = build(method.clone(), path, accept, body)?;
+        let request = self.build(method.clone(), path, accept, body)?;
         let answer = self.answer(method, path, request).await?;
         collect(path, answer.into_body()).await
     }
@@ -269,30 +301,31 @@ impl ApiClient {
         let body = collect(path, answer.into_body()).await?;
         Err(refusal(method, path, code, &body))
     }
-}
 
-fn build(
-    method: Method,
-    path: &str,
-    accept: &str,
-    body: Option<(&str, &Value)>,
-) -> Result<Request<Body>, RequestError> {
-    let mut request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(ACCEPT, accept)
-        .header(USER_AGENT, CALLER);
-    if let Some((content_type, _)) = body {
-        request = request.header(CONTENT_TYPE, content_type);
+    fn build(
+        &self,
+        method: Method,
+        path: &str,
+        accept: &str,
+        body: Option<(&str, &Value)>,
+    ) -> Result<Request<Body>, RequestError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(ACCEPT, accept)
+            .header(USER_AGENT, self.caller);
+        if let Some((content_type, _)) = body {
+            request = request.header(CONTENT_TYPE, content_type);
+        }
+        let body = body
+            .map(|(_, value)| value.to_string().into_bytes())
+            .unwrap_or_default();
+        request
+            .body(Body::from(body))
+            .map_err(|_| RequestError::Malformed {
+                path: path.to_owned(),
+            })
     }
-    let body = body
-        .map(|(_, value)| value.to_string().into_bytes())
-        .unwrap_or_default();
-    request
-        .body(Body::from(body))
-        .map_err(|_| RequestError::Malformed {
-            path: path.to_owned(),
-        })
 }
 
 fn refusal(method: Method, path: &str, code: StatusCode, body: &[u8]) -> RequestError {
@@ -318,12 +351,12 @@ async fn collect(path: &str, body: Body) -> Result<Bytes, RequestError> {
 }
 
 /// Decodes an answer; the error says where decoding stopped, not at what.
-pub(crate) fn decode<T: DeserializeOwned>(path: &str, bytes: &[u8]) -> Result<T, RequestError> {
+pub fn decode<T: DeserializeOwned>(path: &str, bytes: &[u8]) -> Result<T, RequestError> {
     serde_json::from_slice(bytes).map_err(|error| RequestError::undecodable(path, &error))
 }
 
 /// The lines of a watch.
-pub(crate) struct Lines {
+pub struct Lines {
     path: String,
     body: Body,
     buffer: BytesMut,

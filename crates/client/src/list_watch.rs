@@ -4,6 +4,7 @@
 //! revision seen; what cannot be resumed (410) or is not understood is listed again; every failure
 //! is followed by a growing pause.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -12,7 +13,7 @@ use futures::stream::{BoxStream, StreamExt};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::object::{Item, Object};
+use crate::object::{Object, Versioned};
 use crate::request::{ApiClient, Form, Lines, Page, RequestError, decode};
 
 /// Items per page of a list.
@@ -26,11 +27,11 @@ const SHORT_WATCH: Duration = Duration::from_secs(1);
 
 /// What to list and watch.
 #[derive(Debug, Clone)]
-pub(crate) struct Collection {
+pub struct Collection {
     /// `/api/v1/secrets`, over all namespaces.
     pub path: String,
     /// `metadata.name=default`
-    pub field_selector: Option<&'static str>,
+    pub field_selector: Option<Cow<'static, str>>,
     /// Whole objects or only their metadata.
     pub form: Form,
     /// Rest after each page of a list for this many times as long as the page took: 0 is full
@@ -40,7 +41,7 @@ pub(crate) struct Collection {
 
 /// One step in the life of a collection.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Change<T> {
+pub enum Change<T> {
     /// A list begins: what exists will be told again with `Applied`.
     Listing,
     /// The list is complete: whatever was known before `Listing` and was not told since is gone.
@@ -52,8 +53,18 @@ pub(crate) enum Change<T> {
 }
 
 /// The collection's changes, for ever. Dropping the stream ends its requests.
-pub(crate) fn list_watch<T: Item>(api: ApiClient, collection: Collection) -> BoxStream<'static, Change<T>> {
+pub fn list_watch<T: Versioned>(api: ApiClient, collection: Collection) -> BoxStream<'static, Change<T>> {
+    list_watch_within(api, collection, LONGEST_PAUSE)
+}
+
+/// As [`list_watch`], never resting longer than this after a failure.
+pub fn list_watch_within<T: Versioned>(
+    api: ApiClient,
+    collection: Collection,
+    longest_pause: Duration,
+) -> BoxStream<'static, Change<T>> {
     let state = ListWatch {
+        longest_pause,
         api,
         collection,
         phase: Phase::Start,
@@ -71,6 +82,7 @@ struct ListWatch<T> {
     collection: Collection,
     phase: Phase<T>,
     failures: u32,
+    longest_pause: Duration,
 }
 
 enum Phase<T> {
@@ -94,7 +106,7 @@ struct OpenWatch {
 /// The next phase, and what to tell, if anything.
 type Step<T> = (Phase<T>, Option<Change<T>>);
 
-impl<T: Item> ListWatch<T> {
+impl<T: Versioned> ListWatch<T> {
     async fn next(&mut self) -> Change<T> {
         loop {
             let phase = std::mem::replace(&mut self.phase, Phase::Start);
@@ -245,7 +257,7 @@ impl<T: Item> ListWatch<T> {
     }
 
     async fn rest(&mut self) {
-        let pause = (FIRST_PAUSE * 2u32.saturating_pow(self.failures)).min(LONGEST_PAUSE);
+        let pause = (FIRST_PAUSE * 2u32.saturating_pow(self.failures)).min(self.longest_pause);
         self.failures = (self.failures + 1).min(16);
         tokio::time::sleep(pause).await;
     }
@@ -292,14 +304,14 @@ impl Collection {
     }
 
     fn push_selector(&self, path: &mut String) {
-        if let Some(selector) = self.field_selector {
+        if let Some(selector) = &self.field_selector {
             let _ = write!(path, "&fieldSelector={}", escape(selector));
         }
     }
 }
 
 /// Percent-encodes a query value.
-pub(crate) fn escape(value: &str) -> String {
+pub fn escape(value: &str) -> String {
     let mut out = String::with_capacity(value.len());
     for byte in value.bytes() {
         match byte {
@@ -322,7 +334,7 @@ enum WatchEvent<T> {
 }
 
 /// Reads one line of a watch. The line is decoded twice because `type` decides what `object` is.
-fn read_event<T: Item>(path: &str, line: &[u8]) -> Result<WatchEvent<T>, RequestError> {
+fn read_event<T: Versioned>(path: &str, line: &[u8]) -> Result<WatchEvent<T>, RequestError> {
     #[derive(Deserialize)]
     struct Tag {
         #[serde(rename = "type")]
@@ -337,7 +349,7 @@ fn read_event<T: Item>(path: &str, line: &[u8]) -> Result<WatchEvent<T>, Request
     let changed = |change: fn(T) -> Change<T>| {
         let object = decode::<Body<T>>(path, line)?.object;
         Ok(WatchEvent::Changed(
-            object.metadata().resource_version.clone(),
+            object.resource_version().to_owned(),
             change(object),
         ))
     };

@@ -1,12 +1,13 @@
 //! The parts of objects that controllers read. Annotations and data are never decoded, so they
 //! are never kept.
 
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret, Service};
 use serde::{Deserialize, Serialize};
 
 /// Anything with metadata, whatever else it has.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
-pub(crate) struct Object {
+pub struct Object {
     /// The object's metadata.
     pub metadata: Metadata,
 }
@@ -14,7 +15,7 @@ pub(crate) struct Object {
 /// The fields of `ObjectMeta` that controllers decide by.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub(crate) struct Metadata {
+pub struct Metadata {
     /// Name within its namespace and resource.
     pub name: String,
     /// Empty for cluster-scoped objects.
@@ -48,7 +49,7 @@ impl Metadata {
 /// `meta/v1 OwnerReference`, complete, so that the ones that stay can be written back.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct OwnerReference {
+pub struct OwnerReference {
     /// Group and version of the owner.
     pub api_version: String,
     /// Kind of the owner.
@@ -66,7 +67,13 @@ pub(crate) struct OwnerReference {
 }
 
 /// What [`list_watch`](crate::list_watch) must know of the items it delivers.
-pub(crate) trait Item: for<'de> Deserialize<'de> + Send + 'static {
+pub trait Versioned: for<'de> Deserialize<'de> + Send + 'static {
+    /// `metadata.resourceVersion`.
+    fn resource_version(&self) -> &str;
+}
+
+/// A part of an object that keeps the metadata that controllers decide by.
+pub trait Item: for<'de> Deserialize<'de> + Send + 'static {
     /// The object's metadata.
     fn metadata(&self) -> &Metadata;
 }
@@ -74,5 +81,41 @@ pub(crate) trait Item: for<'de> Deserialize<'de> + Send + 'static {
 impl Item for Object {
     fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+}
+
+impl<T: Item> Versioned for T {
+    fn resource_version(&self) -> &str {
+        &self.metadata().resource_version
+    }
+}
+
+impl Versioned for Pod {
+    fn resource_version(&self) -> &str {
+        self.metadata.resource_version.as_deref().unwrap_or_default()
+    }
+}
+
+impl Versioned for Node {
+    fn resource_version(&self) -> &str {
+        self.metadata.resource_version.as_deref().unwrap_or_default()
+    }
+}
+
+impl Versioned for Service {
+    fn resource_version(&self) -> &str {
+        self.metadata.resource_version.as_deref().unwrap_or_default()
+    }
+}
+
+impl Versioned for Secret {
+    fn resource_version(&self) -> &str {
+        self.metadata.resource_version.as_deref().unwrap_or_default()
+    }
+}
+
+impl Versioned for ConfigMap {
+    fn resource_version(&self) -> &str {
+        self.metadata.resource_version.as_deref().unwrap_or_default()
     }
 }

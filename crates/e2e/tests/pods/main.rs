@@ -1,0 +1,6 @@
+//! Pods that consume Secrets, through a real containerd. Needs root and `cargo xtask tools`.
+
+mod delivery;
+mod lifecycle;
+mod restarts;
+mod runtime;
