@@ -28,6 +28,30 @@ pub fn listen(address: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
     Ok(listener)
 }
 
+/// The same for the API of the node on this machine.
+///
+/// # Errors
+/// As [`listen`].
+pub fn listen_for_node(address: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::new(address, port);
+    let listener = TcpListener::bind(address).with_context(|| format!("Cannot listen on {address}")).map_err(
+        |error| match error.downcast_ref::<std::io::Error>().map(std::io::Error::kind) {
+            Some(ErrorKind::AddrInUse) => error_with_next_step(
+                address,
+                "another program, perhaps a kubelet, uses the node's port; stop it, or take another port with \
+                 --node-port (--port for `strongroom node`; 0 for any free one)",
+            ),
+            Some(ErrorKind::AddrNotAvailable) => error_with_next_step(
+                address,
+                "this machine does not have that address; give one of its own with --node-ip",
+            ),
+            _ => error,
+        },
+    )?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
 fn error_with_next_step(address: SocketAddr, next: &str) -> anyhow::Error {
     anyhow::anyhow!("Cannot listen on {address}: {next}.")
 }

@@ -13,7 +13,7 @@ use anyhow::Context as _;
 
 use crate::data_dir::{private_directory, write_private};
 
-pub use authority::{Authority, Issued};
+pub use authority::{Authority, Issued, pem};
 pub use names::Names;
 
 const DAY: i64 = 24 * 60 * 60;
@@ -25,6 +25,8 @@ pub const CERTIFICATE_LIFETIME: i64 = YEAR;
 
 /// The administrator's user name.
 pub const ADMIN: &str = "strongroom-admin";
+/// The user as whom the API server speaks to nodes.
+const NODE_CLIENT: &str = "kube-apiserver-kubelet-client";
 /// The administrator's group, whose members may do everything.
 const MASTERS: &str = "system:masters";
 
@@ -43,6 +45,8 @@ pub struct Made {
     pub serving: bool,
     /// The administrator's certificate is new.
     pub admin: bool,
+    /// The certificate that nodes are shown is new.
+    pub node_client: bool,
 }
 
 impl Pki {
@@ -68,9 +72,19 @@ impl Pki {
         self.ensure_service_account_key()?;
         Ok(Made {
             authority,
-            serving: self.ensure_serving(names, now)?,
-            admin: self.ensure_admin(now)?,
+            serving: self.ensure_serving("apiserver", names, now)?,
+            admin: self.ensure_client("admin", ADMIN, now)?,
+            node_client: self.ensure_client("apiserver-kubelet-client", NODE_CLIENT, now)?,
         })
+    }
+
+    /// Makes or renews the serving certificate of the node on this machine, `kubelet.crt` and `kubelet.key`; says
+    /// whether it is new.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn ensure_node(&self, names: &Names, now: i64) -> anyhow::Result<bool> {
+        self.ensure_serving("kubelet", names, now)
     }
 
     /// Opens the certificate authority.
@@ -123,12 +137,12 @@ impl Pki {
         self.write_file("sa.key", &key.serialize_pem())
     }
 
-    fn ensure_serving(&self, names: &Names, now: i64) -> anyhow::Result<bool> {
-        if self.is_fresh("apiserver", now) && names.are_in(&self.read("apiserver.crt")?) {
+    fn ensure_serving(&self, file: &str, names: &Names, now: i64) -> anyhow::Result<bool> {
+        if self.is_fresh(file, now) && names.are_in(&self.read(&format!("{file}.crt"))?) {
             return Ok(false);
         }
         self.write(
-            "apiserver",
+            file,
             &self
                 .authority()?
                 .issue_serving(names, CERTIFICATE_LIFETIME, now)?,
@@ -136,16 +150,17 @@ impl Pki {
         Ok(true)
     }
 
-    fn ensure_admin(&self, now: i64) -> anyhow::Result<bool> {
-        if self.is_fresh("admin", now) {
+    /// A certificate of `user`, who may do everything.
+    fn ensure_client(&self, file: &str, user: &str, now: i64) -> anyhow::Result<bool> {
+        if self.is_fresh(file, now) {
             return Ok(false);
         }
         let groups = [MASTERS.to_owned()];
         self.write(
-            "admin",
+            file,
             &self
                 .authority()?
-                .issue_client(ADMIN, &groups, CERTIFICATE_LIFETIME, now)?,
+                .issue_client(user, &groups, CERTIFICATE_LIFETIME, now)?,
         )?;
         Ok(true)
     }

@@ -4,6 +4,7 @@ mod auditing;
 mod authentication;
 mod certificates;
 mod node;
+mod reloading;
 mod signing;
 pub mod store;
 
@@ -23,6 +24,8 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use self::certificates::Certificates;
+pub use self::certificates::node_server_config;
+pub use self::reloading::Reloading;
 use self::store::OpenStore;
 use crate::data_dir::DataDir;
 use crate::settings::{Settings, StorageBackend};
@@ -81,14 +84,15 @@ async fn serve(
     let _lock = data_dir.lock()?;
     let listener = address::listen(settings.bind_address, settings.secure_port)?;
     let address = listener.local_addr()?;
-    let certificates = Certificates::prepare(&data_dir, &settings, address)?;
+    let mut certificates = Certificates::prepare(&data_dir, &settings, address)?;
+    let node_port = node::listen(&settings, &mut certificates)?;
     let opened = store::open(&data_dir, &settings)?;
     let store = Arc::clone(opened.sealed.store());
 
     let shutdown = CancellationToken::new();
     let signing_key = authentication::signing_key(&settings.authentication, &data_dir)?;
     let certificate_authority = signing::authority(&settings, &data_dir)?;
-    let server = ApiServer::start(config(&settings, &data_dir, &opened, address)?).await?;
+    let server = ApiServer::start(config(&settings, &data_dir, &opened, &certificates, address)?).await?;
     let announced = server.clone();
     shutdown::on_signal(shutdown.clone(), settings.shutdown_delay_duration, move || {
         announced.announce_stop();
@@ -122,7 +126,14 @@ async fn serve(
     ));
     let advertised = address::advertised(settings.advertise_address, settings.bind_address);
     let advertised = SocketAddr::new(advertised, address.port());
-    let node = node::start(&settings, &data_dir, &server, advertised, shutdown.clone());
+    let node = node::start(
+        &settings,
+        &data_dir,
+        &server,
+        node_port,
+        advertised,
+        shutdown.clone(),
+    );
     tokio::spawn(certificates.maintain()?);
     if let Some(compaction) = compaction(&settings) {
         tokio::spawn(compact_regularly(Arc::clone(&store), compaction));
@@ -154,6 +165,7 @@ fn config(
     settings: &Settings,
     data_dir: &DataDir,
     opened: &OpenStore,
+    certificates: &Certificates,
     address: SocketAddr,
 ) -> anyhow::Result<Config> {
     let advertised = address::advertised(settings.advertise_address, settings.bind_address);
@@ -162,6 +174,7 @@ fn config(
         store: opened.sealed.clone(),
         authentication: authentication::prepare(&settings.authentication, data_dir, advertised)?,
         auditing: Some(auditing::prepare(&settings.audit, data_dir)?),
+        nodes: Some(certificates.node_tls()),
         limits: limits(settings),
         advertise_address: advertised.to_string(),
         min_request_timeout: Duration::from_secs(settings.min_request_timeout),

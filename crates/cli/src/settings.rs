@@ -16,10 +16,12 @@ use crate::duration;
 mod audit;
 mod authentication;
 mod node;
+mod node_client;
 
 pub use audit::{AuditMode, AuditSettings, AuditSync};
 pub use authentication::AuthenticationSettings;
 pub use node::{NODES, NodeSettings};
+pub use node_client::NodeClientSettings;
 
 /// The settings of `strongroom serve` and `strongroom up`.
 #[derive(Debug, Clone, Args)]
@@ -106,6 +108,10 @@ pub struct Settings {
     /// What is written down of every request.
     #[command(flatten)]
     pub audit: AuditSettings,
+
+    /// How nodes are spoken to.
+    #[command(flatten)]
+    pub node_client: NodeClientSettings,
 
     /// Pods on this machine.
     #[command(flatten)]

@@ -4,6 +4,7 @@
 //! Every caller is an ordinary Kubernetes client over a [`kube::Client`], which inside the server speaks to the API
 //! server's own service without a socket and elsewhere HTTPS.
 
+pub mod https;
 pub mod list_watch;
 pub mod object;
 pub mod request;

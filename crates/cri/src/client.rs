@@ -86,6 +86,10 @@ impl Runtime {
         Ok(Runtime { socket, channel })
     }
 
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     /// The socket.
     pub fn socket(&self) -> &Path {
         &self.socket

@@ -6,7 +6,9 @@
 
 mod client;
 mod error;
+mod exits;
 pub mod messages;
 
 pub use client::{Runtime, socket_of};
 pub use error::Error;
+pub use exits::Exits;

@@ -149,10 +149,13 @@ async fn a_pods_life() {
         .expect("a place");
     assert!(url.starts_with("http://127.0.0.1:"), "{url}");
 
+    let mut exits = runtime.exits().await.expect("containerd tells");
     runtime
         .stop_container(&container, Duration::from_secs(1))
         .await
         .expect("it stops");
+    let ended = tokio::time::timeout(Duration::from_secs(5), exits.next()).await;
+    assert_eq!(ended.expect("it is told"), Some(container.clone()));
     let state = runtime.container_status(&container).await.expect("its status");
     assert_eq!(state.state(), ContainerState::Exited);
     assert_ne!(state.finished_at, 0);

@@ -16,6 +16,7 @@ mod server;
 mod session;
 mod tools;
 mod watch;
+mod worker;
 
 pub use check::{Check, contains};
 pub use client::{Client, ClientError, Credentials, Http, Reply, Request};
@@ -29,3 +30,4 @@ pub use server::{Options, Server, setting};
 pub use session::Session;
 pub use tools::{fixture, kubectl_directory, python, tool};
 pub use watch::Watch;
+pub use worker::Worker;

@@ -15,6 +15,7 @@ use strongroom_cri::messages::sandbox::PodSandboxFilter;
 use crate::kubectl::Kubectl;
 use crate::server::{Options, Server};
 use crate::tools::tool;
+use crate::worker::Worker;
 
 /// A busybox that no registry is needed for.
 pub const BUSYBOX: &str = "registry.k8s.io/e2e-test-images/busybox:1.37.0-1";
@@ -120,7 +121,8 @@ impl Containers {
 
     /// Ends all sandboxes, or those of one node.
     fn remove_sandboxes(&self, root_dir: Option<&Path>) {
-        let selector = root_dir.map(|root| ("strongroom.dev/root-dir".to_owned(), root.display().to_string()));
+        let selector =
+            root_dir.map(|root| ("strongroom.dev/root-dir".to_owned(), root.display().to_string()));
         self.call(async |runtime| {
             let filter = PodSandboxFilter {
                 label_selector: selector.into_iter().collect(),
@@ -142,6 +144,8 @@ pub struct Pods {
     pub kubectl: Kubectl,
     /// The node's name.
     pub node: String,
+    /// The node's process, where it is one of its own.
+    pub worker: Option<Worker>,
 }
 
 impl Pods {
@@ -167,7 +171,31 @@ impl Pods {
             server,
             kubectl,
             node,
+            worker: None,
         };
+        pods.wait_for_node();
+        pods
+    }
+
+    /// A server, and a node in a process of its own.
+    pub fn with_a_worker() -> Pods {
+        let mut server = Server::start();
+        // So that the node finds it again after a restart.
+        server.options().port = server.port();
+        let kubectl = Kubectl::new("1.32", &server);
+        let worker = Worker::start(&server, &kubectl);
+        let pods = Pods {
+            server,
+            kubectl,
+            node: worker.name.clone(),
+            worker: Some(worker),
+        };
+        pods.wait_for_node();
+        pods
+    }
+
+    fn wait_for_node(&self) {
+        let pods = self;
         pods.until("the node is ready", || {
             let node = pods.get("node", &pods.node)?;
             let conditions = node["status"]["conditions"].as_array()?.clone();
@@ -176,8 +204,9 @@ impl Pods {
                 .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
                 .then_some(())
         });
-        pods.until("the default service account", || pods.get("serviceaccount", "default"));
-        pods
+        pods.until("the default service account", || {
+            pods.get("serviceaccount", "default")
+        });
     }
 
     /// One object of namespace `default`, if it is there.
@@ -204,7 +233,9 @@ impl Pods {
                 start.elapsed() < PATIENCE,
                 "{what}: not within {} s\n{}",
                 PATIENCE.as_secs(),
-                self.kubectl.run(&["get", "pods,events", "-A", "-o", "wide"]).stdout
+                self.kubectl
+                    .run(&["get", "pods,events", "-A", "-o", "wide"])
+                    .stdout
             );
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -265,7 +296,10 @@ impl Pods {
             };
             let found = runtime.list_containers(filter).await.ok()?;
             let found = found.into_iter().find(|found| {
-                let named = found.metadata.as_ref().is_some_and(|metadata| metadata.name == container);
+                let named = found
+                    .metadata
+                    .as_ref()
+                    .is_some_and(|metadata| metadata.name == container);
                 named && found.state() == ContainerState::Running
             })?;
             let ran = runtime
@@ -294,7 +328,10 @@ impl Pods {
 
     /// The node's directory.
     pub fn root_dir(&self) -> PathBuf {
-        self.server.data().join("node")
+        match &self.worker {
+            Some(worker) => worker.root_dir(),
+            None => self.server.data().join("node"),
+        }
     }
 
     /// A volume on the host; `plugin` is such as `kubernetes.io~secret`.
@@ -316,8 +353,9 @@ impl Pods {
 
 impl Drop for Pods {
     fn drop(&mut self) {
-        self.server.kill();
         let root_dir = self.root_dir();
+        drop(self.worker.take());
+        self.server.kill();
         containers().remove_sandboxes(Some(&root_dir));
         for mount in mounts_below(&root_dir).iter().rev() {
             let _ = Command::new("umount").arg("-l").arg(mount).status();

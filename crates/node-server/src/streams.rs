@@ -39,8 +39,11 @@ pub async fn exec(request: Request, target: Target<'_>) -> Response<Body> {
 /// Connects to a container's own process.
 pub async fn attach(request: Request, target: Target<'_>) -> Response<Body> {
     let answered = async {
-        let streams = wanted_streams(&request.query)?;
+        let mut streams = wanted_streams(&request.query)?;
         let container = running_container(&request, target)?;
+        // The process has a terminal or has not, whatever the caller thinks.
+        streams.tty = has_terminal(&request, target);
+        streams.stderr &= !streams.tty;
         let place = take_place(&request, "attach")?;
         let location = request.server.node.attach(&container, streams).await;
         Ok((location.map_err(refused)?, place))
@@ -179,6 +182,15 @@ fn running_container(request: &Request, target: Target<'_>) -> Result<String, Re
         let problem = format!("container not found ({:?})", target.container);
         Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, problem)
     })
+}
+
+fn has_terminal(request: &Request, target: Target<'_>) -> bool {
+    let pod = request.server.node.pod(target.namespace, target.pod);
+    let spec = pod.as_ref().and_then(|pod| pod.spec.as_ref());
+    let containers = spec.into_iter().flat_map(|spec| &spec.containers);
+    containers
+        .filter(|container| container.name == target.container)
+        .any(|container| container.tty == Some(true))
 }
 
 fn running(pod: &Pod, container: &str) -> Option<String> {

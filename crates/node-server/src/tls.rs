@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
@@ -42,6 +42,9 @@ pub fn tls_config(certificate: &[u8], key: &[u8], client_ca: &[u8]) -> Result<Se
         .with_client_cert_verifier(clients)
         .with_single_cert(chain, key)
         .map_err(unusable)?;
+    // A resumed session would skip the look at the client's certificate.
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(config)
 }

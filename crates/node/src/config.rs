@@ -30,8 +30,8 @@ pub struct Config {
     pub cluster_dns: Vec<IpAddr>,
     /// The domain that such pods search.
     pub cluster_domain: String,
-    /// Host and port under which pods reach the API server (`KUBERNETES_SERVICE_HOST`), used while the server has no
-    /// service `default/kubernetes`.
+    /// Host and port under which pods reach the API server (`KUBERNETES_SERVICE_HOST`), in place of the address of
+    /// service `default/kubernetes`, to which no way leads unless something like kube-proxy makes one.
     pub api_server: Option<(String, u16)>,
     /// Version that the node reports (`kubeletVersion`), such as `v1.36.2+strongroom`.
     pub version: String,

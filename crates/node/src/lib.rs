@@ -6,6 +6,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | `port` | the node's own API: logs, commands and ports of its pods |
 //! | `registration`, `lease` | the Node object, its status, and that it is alive |
 //! | `pods` | the pods of this node, a worker for each |
 //! | `worker` | one pod's containers: look, ask the plan, act, report |
@@ -41,6 +42,7 @@ mod mount_points;
 mod observe;
 mod places;
 mod pods;
+mod port;
 mod probing;
 mod reach;
 mod registration;
@@ -76,13 +78,19 @@ use crate::tokens::Tokens;
 
 pub use crate::config::Config;
 pub use crate::error::Error;
+pub use crate::port::Port;
 
-/// Runs a node until `shutdown` is cancelled. Containers, mounts and files stay as they are then.
+/// Runs a node until `shutdown` is cancelled, and serves its own port if it has one. Containers, mounts and files stay as they are then.
 ///
 /// # Errors
 /// When its directories cannot be made, or the runtime's endpoint is none. A runtime that does not answer is no error:
 /// the node says so in its status, and goes on when it does.
-pub async fn run(client: kube::Client, config: Config, shutdown: CancellationToken) -> Result<(), Error> {
+pub async fn run(
+    client: kube::Client,
+    config: Config,
+    port: Option<Port>,
+    shutdown: CancellationToken,
+) -> Result<(), Error> {
     let places = Places::new(&config.root_dir, &config.pod_logs_dir);
     for (path, mode) in [(places.pods(), 0o750), (places.logs().to_owned(), 0o755)] {
         std::fs::DirBuilder::new()
@@ -94,7 +102,7 @@ pub async fn run(client: kube::Client, config: Config, shutdown: CancellationTok
     let runtime = config.runtime_endpoint.as_deref().map(Runtime::at).transpose()?;
     let config = Arc::new(config);
     let machine = Machine::read(&config.root_dir, &config.version);
-    let server = Server::new(client);
+    let server = Server::new(client.clone());
     let (events, writing) = EventLog::new(server.clone(), &config.name);
     let services = Services::new(config.api_server.as_ref());
     let context = Arc::new(Context {
@@ -115,6 +123,11 @@ pub async fn run(client: kube::Client, config: Config, shutdown: CancellationTok
         config: Arc::clone(&config),
     });
     let pods = Arc::new(Pods::default());
+    if let Some(port) = port {
+        let (context, pods) = (Arc::clone(&context), Arc::clone(&pods));
+        let shutdown = shutdown.clone();
+        tokio::spawn(port::serve(port, client, context, pods, shutdown));
+    }
     let registered = Arc::new(Notify::new());
     let registration = Registration {
         server: server.clone(),

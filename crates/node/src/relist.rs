@@ -1,4 +1,5 @@
-//! What the runtime did by itself, seen by looking once a second; and what nobody wants any more.
+//! What the runtime did by itself, seen by looking once a second and whenever it tells of an end; and what nobody wants
+//! any more.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use strongroom_cri::messages::container::ContainerFilter;
 use strongroom_cri::messages::sandbox::PodSandboxFilter;
-use strongroom_cri::{Error, Runtime};
+use strongroom_cri::{Error, Exits, Runtime};
 use tokio::sync::watch;
 
 use crate::context::Context;
@@ -16,6 +17,8 @@ use crate::sandbox_config::{label, root_dir};
 use crate::volume_keeper::remove_all;
 
 const ROUND: Duration = Duration::from_secs(1);
+/// Between hearing of an end and looking.
+const SETTLING: Duration = Duration::from_millis(20);
 /// What nobody wants is looked for this often, in rounds.
 const CLEANING: u32 = 30;
 /// Grace of containers whose pod nobody knows, unless their annotation says otherwise.
@@ -29,6 +32,7 @@ pub(crate) async fn watch_runtime(context: Arc<Context>, pods: Arc<Pods>, listed
     let mut known: BTreeMap<String, Signature> = BTreeMap::new();
     let mut round = 0_u32;
     let mut was_cleaned = false;
+    let mut exits: Option<Exits> = None;
     loop {
         if let Some(runtime) = &context.runtime {
             match look(&context, runtime).await {
@@ -47,7 +51,30 @@ pub(crate) async fn watch_runtime(context: Arc<Context>, pods: Arc<Pods>, listed
             clean(&context, &pods, &known).await;
         }
         round = round.wrapping_add(1);
-        tokio::time::sleep(ROUND).await;
+        if exits.is_none()
+            && let Some(runtime) = &context.runtime
+        {
+            exits = runtime.exits().await.ok();
+        }
+        tokio::select! {
+            () = tokio::time::sleep(ROUND) => {}
+            more = next_exit(&mut exits) => if more {
+                // The runtime's answers learn of it a moment later; more may end with it.
+                tokio::time::sleep(SETTLING).await;
+            } else {
+                // It has ended, or never was containerd; asked again in the next round.
+                exits = None;
+                tokio::time::sleep(ROUND).await;
+            },
+        }
+    }
+}
+
+/// Waits for a container to end, for ever if nobody tells; whether more is told.
+async fn next_exit(exits: &mut Option<Exits>) -> bool {
+    match exits {
+        Some(exits) => exits.next().await.is_some(),
+        None => std::future::pending().await,
     }
 }
 

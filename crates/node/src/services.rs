@@ -19,7 +19,8 @@ pub(crate) struct Services {
 }
 
 impl Services {
-    /// `api_server` is where pods reach the server while it has no service `default/kubernetes`.
+    /// `api_server` is where pods reach the server, in place of the address of service `default/kubernetes`: nothing
+    /// leads from a service's address to a server here.
     pub fn new(api_server: Option<&(String, u16)>) -> Arc<Services> {
         Arc::new(Services {
             known: Mutex::new(None),
@@ -30,15 +31,14 @@ impl Services {
     /// All services; `None` before they were read once.
     pub fn all(&self) -> Option<Vec<Arc<Service>>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut all: Vec<Arc<Service>> = known.as_ref()?.values().cloned().collect();
-        let is_kubernetes = |service: &Arc<Service>| {
-            service.metadata.name.as_deref() == Some("kubernetes")
+        let is_replaced = |service: &Arc<Service>| {
+            self.api_server.is_some()
+                && service.metadata.name.as_deref() == Some("kubernetes")
                 && service.metadata.namespace.as_deref() == Some("default")
         };
-        if !all.iter().any(is_kubernetes) {
-            all.extend(self.api_server.clone());
-        }
-        Some(all)
+        let all = known.as_ref()?.values();
+        let all = all.filter(|service| !is_replaced(service)).cloned();
+        Some(all.chain(self.api_server.clone()).collect())
     }
 
     /// Follows the server's services for ever; `told` is called when they are known for the first time. A server that

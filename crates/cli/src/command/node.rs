@@ -1,18 +1,27 @@
 //! `strongroom node`.
 
+mod bootstrap;
+
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use strongroom_hardening::Shortfall;
+use strongroom_node::Port;
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::command_line::ConfigFlag;
+use crate::data_dir::{private_directory, write_private};
+use crate::server::Reloading;
 use crate::settings::{LogLevel, LoggingFormat, NodeSettings};
-use crate::{logging, output, server, shutdown};
+use crate::{address, logging, output, pki, server, shutdown};
+
+/// How often the files of the node's certificate are looked at.
+const ROUND: Duration = Duration::from_secs(60);
 
 /// Run pods on this machine.
 ///
@@ -23,15 +32,22 @@ use crate::{logging, output, server, shutdown};
 #[command(after_help = "Examples:\n  \
     strongroom kubeconfig --user system:node:worker-1 --group system:nodes --output worker-1.kubeconfig\n  \
     strongroom node --kubeconfig worker-1.kubeconfig --node-name worker-1 \\\n    \
-    --container-runtime-endpoint unix:///run/containerd/containerd.sock")]
+    --container-runtime-endpoint unix:///run/containerd/containerd.sock\n\n\
+    With a bootstrap token, the node gets its kubeconfig by itself:\n  \
+    strongroom node --server https://10.0.0.1:6443 --certificate-authority ca.crt --token-file token \\\n    \
+    --kubeconfig worker-1.kubeconfig --container-runtime-endpoint unix:///run/containerd/containerd.sock")]
 pub struct Node {
     /// The configuration file.
     #[command(flatten)]
     pub config: ConfigFlag,
 
-    /// How to reach the server, as user system:node:NAME in group system:nodes
+    /// How to reach the server, as user system:node:NAME in group system:nodes; written at a first start with --server
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     pub kubeconfig: PathBuf,
+
+    /// How a node without a kubeconfig gets one.
+    #[command(flatten)]
+    pub bootstrap: bootstrap::BootstrapFlags,
 
     /// Where volumes and the files of pods lie
     #[arg(
@@ -68,6 +84,30 @@ pub struct Node {
     #[arg(long, value_name = "PORT", default_value_t = 10250, help_heading = "Serving")]
     pub port: u16,
 
+    /// The certificate that the node's own API serves with, with its chain, PEM; it names the node's address. Without
+    /// one, logs, commands and ports of its pods cannot be reached
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_private_key_file",
+        help_heading = "Serving"
+    )]
+    pub tls_cert_file: Option<PathBuf>,
+
+    /// That certificate's private key, PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_cert_file",
+        help_heading = "Serving"
+    )]
+    pub tls_private_key_file: Option<PathBuf>,
+
+    /// Certificates of the CAs that the API server's certificate for nodes may come from, PEM
+    /// [default: the CA in the kubeconfig]
+    #[arg(long, value_name = "FILE", help_heading = "Serving")]
+    pub client_ca_file: Option<PathBuf>,
+
     /// How much to log: error, warn, info, debug or trace [default: info]
     #[arg(short = 'v', long, alias = "v", value_name = "LEVEL", value_parser = LogLevel::parse, help_heading = "Logging")]
     pub log_level: Option<LogLevel>,
@@ -98,6 +138,9 @@ impl Node {
     }
 
     async fn serve(self) -> anyhow::Result<()> {
+        if !self.kubeconfig.exists() {
+            self.bootstrap.run(&self.node.name(), &self.kubeconfig).await?;
+        }
         let file = Kubeconfig::read_from(&self.kubeconfig)
             .with_context(|| format!("{} cannot be read", self.kubeconfig.display()))?;
         let config = kube::Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
@@ -107,11 +150,16 @@ impl Node {
             .cluster_url
             .host()
             .map(|host| (host.to_owned(), config.cluster_url.port_u16().unwrap_or(443)));
-        let client = kube::Client::try_from(config)?;
+        let authorities = config.root_cert.clone().unwrap_or_default();
+        let client = strongroom_client::https::client(&config)?;
         let root_dir = std::path::absolute(&self.root_dir)?;
+        let port = self.listen(&root_dir, &authorities)?;
         let mut node = self.node.config(root_dir);
         node.pod_logs_dir = std::path::absolute(&self.pod_logs_dir)?;
-        node.port = self.port;
+        node.port = match &port {
+            Some(port) => port.address()?.port(),
+            None => self.port,
+        };
         node.api_server = api_server;
         let stop = CancellationToken::new();
         shutdown::on_signal(stop.clone(), Duration::ZERO, || {})?;
@@ -120,7 +168,46 @@ impl Node {
             node.name,
             std::process::id()
         ))?;
-        strongroom_node::run(client, node, stop).await?;
+        strongroom_node::run(client, node, port, stop).await?;
         Ok(())
+    }
+
+    /// Where the node's own API will be; `authorities` are those of the kubeconfig, DER.
+    fn listen(&self, root_dir: &Path, authorities: &[Vec<u8>]) -> anyhow::Result<Option<Port>> {
+        let (Some(certificate), Some(key)) = (&self.tls_cert_file, &self.tls_private_key_file) else {
+            tracing::warn!(
+                "logs, commands and ports of this node's pods cannot be reached: there is no --tls-cert-file"
+            );
+            return Ok(None);
+        };
+        let client_ca = match &self.client_ca_file {
+            Some(file) => file.clone(),
+            None => {
+                let file = root_dir.join("client-ca.crt");
+                let pem: String = authorities.iter().map(|der| pki::pem(der)).collect();
+                private_directory(root_dir)
+                    .and_then(|()| write_private(&file, pem.as_bytes()))
+                    .with_context(|| format!("{} cannot be written", file.display()))?;
+                file
+            }
+        };
+        let files = [certificate.clone(), key.clone(), client_ca];
+        let mut tls = Reloading::load(files, server::node_server_config)?;
+        let current = tls.current();
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(ROUND).await;
+                match tls.reload() {
+                    Ok(true) => tracing::info!("new connections use the new certificates"),
+                    Ok(false) => {}
+                    Err(error) => tracing::warn!("certificates stay as they were: {error:#}"),
+                }
+            }
+        });
+        let listener = address::listen_for_node(self.address, self.port)?;
+        Ok(Some(Port {
+            listener: TcpListener::from_std(listener)?,
+            tls: current,
+        }))
     }
 }

@@ -228,7 +228,8 @@ fn at(seconds: i64) -> anyhow::Result<OffsetDateTime> {
         .context("the clock shows a time that no certificate can name")
 }
 
-fn pem(der: &[u8]) -> String {
+/// A certificate in PEM form.
+pub fn pem(der: &[u8]) -> String {
     let text = base64::engine::general_purpose::STANDARD.encode(der);
     let mut out = String::from("-----BEGIN CERTIFICATE-----\n");
     for start in (0..text.len()).step_by(64) {

@@ -43,6 +43,16 @@ impl Names {
         names
     }
 
+    /// The names of a node: its own, and the addresses it is reached at.
+    pub fn of_node(name: &str, addresses: &[IpAddr]) -> Names {
+        let mut names = Names::default();
+        if is_dns_name(name) {
+            names.dns.insert(name.to_ascii_lowercase());
+        }
+        names.ip.extend(addresses);
+        names
+    }
+
     /// Whether a certificate (PEM) names all of these.
     pub(super) fn are_in(&self, certificate: &str) -> bool {
         with_certificate(certificate, Names::named_by)

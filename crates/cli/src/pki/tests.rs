@@ -30,6 +30,7 @@ fn certificates_are_made_once_and_renewed_in_time() {
         authority: true,
         serving: true,
         admin: true,
+        node_client: true,
     };
     let leaves = Made {
         authority: false,
@@ -64,7 +65,8 @@ fn a_new_address_a_new_ca_and_a_torn_write_are_noticed() {
         Made {
             authority: true,
             serving: true,
-            admin: true
+            admin: true,
+            node_client: true,
         }
     );
 }

@@ -1,16 +1,18 @@
 //! The server's certificates and the administrator's kubeconfig, kept up to date while it runs.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
-use strongroom_apiserver::Tls;
+use rustls::ServerConfig;
+use strongroom_apiserver::{NodeTls, Tls};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::reloading::{Contents, Reloading};
 use crate::address;
 use crate::data_dir::{DataDir, write_private};
 use crate::kubeconfig_file::Kubeconfig;
@@ -23,11 +25,20 @@ const ROUND: Duration = Duration::from_secs(60);
 /// The CA is not renewed by itself; this long before its end, in seconds, the log begins to say so.
 const CA_WARNING: i64 = 90 * 24 * 60 * 60;
 
+/// The serving certificate of the node on this machine.
+struct NodeServing {
+    names: Names,
+    tls: Reloading<ServerConfig>,
+}
+
 /// Certificates, wherever they come from.
 pub struct Certificates {
     pki: Pki,
     names: Names,
     tls: ReloadingTls,
+    node_tls: Reloading<NodeTls>,
+    client_ca: PathBuf,
+    node: Option<NodeServing>,
     root_ca: PathBuf,
     kubeconfig: PathBuf,
     url: String,
@@ -59,14 +70,29 @@ impl Certificates {
         let tls = ReloadingTls::load(TlsFiles {
             certificate,
             key,
-            client_ca,
+            client_ca: client_ca.clone(),
             front_proxies: settings.authentication.front_proxies(),
         })?;
         let local = address::local(settings.advertise_address, settings.bind_address);
         let url = format!("https://{}", SocketAddr::new(local, listening.port()));
+        let (certificate, key) = match settings.node_client.client_files()? {
+            Some((certificate, key)) => (certificate.to_owned(), key.to_owned()),
+            None => (
+                pki.file("apiserver-kubelet-client.crt"),
+                pki.file("apiserver-kubelet-client.key"),
+            ),
+        };
+        let node_ca = settings.node_client.kubelet_certificate_authority.clone();
+        let files = [certificate, key, node_ca.unwrap_or_else(own_ca)];
+        let node_tls = Reloading::load(files, |[certificate, key, authority]| {
+            Ok(NodeTls::new(certificate, key, authority)?)
+        })?;
         let certificates = Certificates {
             names,
             tls,
+            node_tls,
+            client_ca,
+            node: None,
             root_ca,
             kubeconfig: data_dir.kubeconfig(),
             url,
@@ -85,6 +111,34 @@ impl Certificates {
     /// The TLS configuration for new connections.
     pub fn tls(&self) -> Arc<ArcSwap<Tls>> {
         self.tls.current()
+    }
+
+    /// How nodes are spoken to.
+    pub fn node_tls(&self) -> Arc<ArcSwap<NodeTls>> {
+        self.node_tls.current()
+    }
+
+    /// The TLS configuration for new connections to the node on this machine, whose certificate is issued and kept
+    /// up to date from now on.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn serve_node(
+        &mut self,
+        name: &str,
+        addresses: &[IpAddr],
+    ) -> anyhow::Result<Arc<ArcSwap<ServerConfig>>> {
+        let names = Names::of_node(name, addresses);
+        self.pki.ensure_node(&names, now())?;
+        let files = [
+            self.pki.file("kubelet.crt"),
+            self.pki.file("kubelet.key"),
+            self.client_ca.clone(),
+        ];
+        let tls = Reloading::load(files, node_server_config)?;
+        let current = tls.current();
+        self.node = Some(NodeServing { names, tls });
+        Ok(current)
     }
 
     /// What clients trust to recognise the server, PEM.
@@ -123,7 +177,11 @@ impl Certificates {
 
     fn renew(&self) -> anyhow::Result<()> {
         let made = self.pki.ensure(&self.names, now())?;
-        if made != Made::default() {
+        let node = match &self.node {
+            Some(node) => self.pki.ensure_node(&node.names, now())?,
+            None => false,
+        };
+        if made != Made::default() || node {
             tracing::info!("Strongroom's own certificates are renewed");
             self.warn_of_expiry();
         }
@@ -133,6 +191,14 @@ impl Certificates {
     fn reload(&mut self) -> anyhow::Result<()> {
         if self.tls.reload()? {
             tracing::info!("new connections use the new certificates");
+        }
+        if self.node_tls.reload()? {
+            tracing::info!("new connections to nodes use the new certificates");
+        }
+        if let Some(node) = &mut self.node
+            && node.tls.reload()?
+        {
+            tracing::info!("new connections to this machine's node use the new certificates");
         }
         Ok(())
     }
@@ -165,6 +231,11 @@ impl Certificates {
             _ => {}
         }
     }
+}
+
+/// What a node's port needs of a certificate, its key and the CA of those who call.
+pub fn node_server_config([certificate, key, client_ca]: &Contents) -> anyhow::Result<ServerConfig> {
+    Ok(strongroom_node_server::tls_config(certificate, key, client_ca)?)
 }
 
 fn names(settings: &Settings) -> Names {

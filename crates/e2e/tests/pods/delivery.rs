@@ -58,17 +58,27 @@ spec:
         ("cat /etc/some/dir/user /etc/some/name", "appreader"),
         ("echo $USERNAME $GREETING $L_password", "app hello app first\n"),
         ("touch /etc/login/x 2>&1 | grep -c Read-only", "1\n"),
-        ("cat /var/run/secrets/kubernetes.io/serviceaccount/namespace", "default"),
-        ("cut -d. -f1 /var/run/secrets/kubernetes.io/serviceaccount/token | grep -c ^ey", "1\n"),
+        (
+            "cat /var/run/secrets/kubernetes.io/serviceaccount/namespace",
+            "default",
+        ),
+        (
+            "cut -d. -f1 /var/run/secrets/kubernetes.io/serviceaccount/token | grep -c ^ey",
+            "1\n",
+        ),
         ("hostname", "reader\n"),
     ] {
         assert_eq!(sh(line), expect, "{line}");
     }
     let volume = world.volume(&pod, "kubernetes.io~secret", "files");
     let begun = Instant::now();
-    world
-        .kubectl
-        .ok(&["patch", "secret", "login", "-p", r#"{"stringData":{"password":"second"}}"#]);
+    world.kubectl.ok(&[
+        "patch",
+        "secret",
+        "login",
+        "-p",
+        r#"{"stringData":{"password":"second"}}"#,
+    ]);
     let patched = begun.elapsed();
     while std::fs::read_to_string(volume.join("password")).expect("never missing") != "second" {
         assert!(begun.elapsed() < patched + Duration::from_secs(1), "not updated");
@@ -78,7 +88,9 @@ spec:
     assert_eq!(sh("echo $L_password"), "first\n", "so does the environment");
     world.kubectl.ok(&["delete", "pod", "reader"]);
     world.until("nothing is left", || {
-        let pods = std::fs::read_dir(world.root_dir().join("pods")).map(Iterator::count).ok();
+        let pods = std::fs::read_dir(world.root_dir().join("pods"))
+            .map(Iterator::count)
+            .ok();
         (world.mounts().is_empty() && pods == Some(0)).then_some(())
     });
     world.server.assert_healthy();
@@ -135,9 +147,7 @@ spec:
         "secret \"late\" not found"
     );
     assert_eq!(world.waits_for("by-volume", "ContainerCreating"), "");
-    let failed = world.until("the event", || {
-        world.events("by-env", "Failed").first().cloned()
-    });
+    let failed = world.until("the event", || world.events("by-env", "Failed").first().cloned());
     assert_eq!(failed, "Error: secret \"late\" not found");
     let failed = world.until("the event", || {
         world.events("by-volume", "FailedMount").first().cloned()

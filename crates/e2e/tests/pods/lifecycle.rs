@@ -42,7 +42,10 @@ spec:
     let init = &pod["status"]["initContainerStatuses"][0]["state"]["terminated"];
     assert_eq!(init["exitCode"], 0);
     assert_eq!(world.log_of(&pod, "c"), "one\n1000\n0 2000\n0:2000\n");
-    assert_eq!(world.kubectl.ok(&["delete", "pod", "job"]), "pod \"job\" deleted\n");
+    assert_eq!(
+        world.kubectl.ok(&["delete", "pod", "job"]),
+        "pod \"job\" deleted\n"
+    );
 }
 
 #[test]
@@ -69,7 +72,10 @@ spec:
         node = world.node
     ));
     let pod = world.ready("probed");
-    assert_eq!(world.run_in(&pod, "c", &["cat", "/tmp/hook"]).as_deref(), Some("hook\n"));
+    assert_eq!(
+        world.run_in(&pod, "c", &["cat", "/tmp/hook"]).as_deref(),
+        Some("hook\n")
+    );
     assert_eq!(pod["status"]["containerStatuses"][0]["started"], json!(true));
     world.run_in(&pod, "c", &["rm", "/www/alive"]);
     world.until("the restart", || {

@@ -1,6 +1,7 @@
 //! The node ends, and begins again.
 
 use std::fs;
+use std::time::{Duration, Instant};
 
 use strongroom_e2e::{BUSYBOX, Pods, containers};
 
@@ -47,9 +48,7 @@ spec:
         .expect("an id")
         .trim_start_matches("containerd://")
         .to_owned();
-    let file = world
-        .volume(&pod, "kubernetes.io~secret", "v")
-        .join("k");
+    let file = world.volume(&pod, "kubernetes.io~secret", "v").join("k");
     world.server.kill();
     assert!(tasks().contains(&id), "the container runs on");
     assert_eq!(fs::read_to_string(&file).expect("the file is there"), "one");
@@ -69,4 +68,63 @@ spec:
     assert!(tasks().contains(&id));
     world.kubectl.ok(&["delete", "pod", "lasting"]);
     assert!(!tasks().contains(&id));
+}
+
+#[test]
+fn a_worker_bears_the_absence_of_its_server() {
+    let mut world = Pods::with_a_worker();
+    world
+        .kubectl
+        .ok(&["create", "secret", "generic", "s", "--from-literal=k=one"]);
+    world.apply(&format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {{name: lasting}}
+spec:
+  nodeName: {node}
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: c
+    image: {BUSYBOX}
+    command: [sh, -c, "trap 'exit 0' TERM; while :; do [ -e /tmp/end ] && exit 1; sleep 0.1; done"]
+    volumeMounts: [{{name: v, mountPath: /v}}]
+  volumes: [{{name: v, secret: {{secretName: s}}}}]
+"#,
+        node = world.node
+    ));
+    let pod = world.ready("lasting");
+    let file = world.volume(&pod, "kubernetes.io~secret", "v").join("k");
+    world.server.kill();
+    world.run_in(&pod, "c", &["touch", "/tmp/end"]);
+    let again = world.until("the container is started again without a server", || {
+        world.run_in(&pod, "c", &["sh", "-c", "[ ! -e /tmp/end ] && cat /v/k"])
+    });
+    assert_eq!(again, "one");
+    world.server.restart();
+    world
+        .kubectl
+        .ok(&["patch", "secret", "s", "-p", r#"{"stringData":{"k":"two"}}"#]);
+    let acknowledged = Instant::now();
+    while fs::read_to_string(&file).expect("never missing") != "two" {
+        assert!(
+            acknowledged.elapsed() < Duration::from_secs(2),
+            "not current in time"
+        );
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    world.until("the restart is told", || {
+        let pod = world.get("pod", "lasting")?;
+        (pod["status"]["containerStatuses"][0]["restartCount"] == 1).then_some(())
+    });
+    if let Some(worker) = &mut world.worker {
+        worker.restart();
+    }
+    world
+        .kubectl
+        .ok(&["patch", "secret", "s", "-p", r#"{"stringData":{"k":"three"}}"#]);
+    world.until("the new node's update", || {
+        (fs::read_to_string(&file).ok()? == "three").then_some(())
+    });
+    world.kubectl.ok(&["delete", "pod", "lasting"]);
 }
