@@ -51,7 +51,13 @@ const RUNTIME: [&str; 6] = [
 ];
 
 /// A database for tests, and of its libraries those that few machines have.
-const REDIS: [&str; 5] = ["redis-server", "redis-tools", "libjemalloc2", "liblzf1", "libatomic1"];
+const REDIS: [&str; 5] = [
+    "redis-server",
+    "redis-tools",
+    "libjemalloc2",
+    "liblzf1",
+    "libatomic1",
+];
 
 /// (program, Debian package)
 const SYSTEM: [(&str, &str); 9] = [
