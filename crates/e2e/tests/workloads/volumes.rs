@@ -205,7 +205,7 @@ fn projected_secrets() {
             spec: "volumes:\n- name: v\n  downwardAPI:\n    items:\n    - {path: labels, fieldRef: {fieldPath: metadata.labels}}\n    - {path: namespace, fieldRef: {fieldPath: metadata.namespace}}\n    - {path: one, fieldRef: {fieldPath: \"metadata.annotations['note']\"}}\n    - {path: limit, resourceFieldRef: {containerName: c, resource: limits.memory}}",
             container: "resources: {limits: {memory: 64Mi}}\nvolumeMounts: [{name: v, mountPath: /v}]",
             command: &["for f in labels namespace one limit; do cat /v/$f; echo; done"],
-            log: "app=\"downward\"\nprojected-secrets\nn\n67108864\n",
+            log: "app=\"downward\"\nprojected-secrets\nblue\n67108864\n",
         },
     ]);
 }

@@ -335,7 +335,7 @@ pub fn pod(name: &str, spec: &str, container: &str) -> String {
         lines.fold(String::new(), |text, line| text + by + line + "\n")
     };
     format!(
-        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: {name}}}, annotations: {{note: n}}}}\nspec:\n\
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: {name}, labels: {{app: {name}}}, annotations: {{note: blue}}}}\nspec:\n\
          \x20 terminationGracePeriodSeconds: 1\n{}{}  containers:\n  - name: c\n    image: {BUSYBOX}\n{}",
         if spec.contains("restartPolicy:") {
             ""
