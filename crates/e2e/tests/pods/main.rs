@@ -4,3 +4,4 @@ mod delivery;
 mod lifecycle;
 mod restarts;
 mod runtime;
+mod streams;
