@@ -36,6 +36,9 @@ const RETRY: Duration = Duration::from_secs(10);
 /// The runtime is asked again after this when it did not answer.
 const RUNTIME_RETRY: Duration = Duration::from_secs(1);
 
+/// After so many passes in a row that did something, a rest: what is done has no effect.
+const MOST_PASSES: u32 = 50;
+
 /// A pod as the server has it.
 #[derive(Debug, Clone)]
 pub(crate) struct Assignment {
@@ -140,6 +143,7 @@ impl Worker {
     async fn run(mut self) {
         let first = self.assigned.borrow().pod.clone();
         let uid = pod::uid(&first).to_owned();
+        let mut passes = 0;
         if !self.is_over {
             let needs = references(&first);
             self.context
@@ -161,8 +165,15 @@ impl Worker {
                     is_other
                 });
             }
-            match self.pass(&pod, assignment.removed).await {
-                Next::Again => continue,
+            let next = self.pass(&pod, assignment.removed).await;
+            passes = if matches!(next, Next::Again) {
+                passes + 1
+            } else {
+                0
+            };
+            match next {
+                Next::Again if passes < MOST_PASSES => continue,
+                Next::Again => self.wait(Some(RUNTIME_RETRY), &assignment).await,
                 Next::Gone => break,
                 Next::Wait(limit) => self.wait(limit, &assignment).await,
             }
