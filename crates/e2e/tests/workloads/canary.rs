@@ -110,7 +110,10 @@ fn scan_since(scanner: &Scanner, top: &Path, since: SystemTime) -> Vec<Sighting>
             };
             if metadata.is_dir() && metadata.dev() == device {
                 waiting.push(path);
-            } else if metadata.is_file() && metadata.modified().is_ok_and(|time| time >= since) {
+            } else if metadata.is_file()
+                && metadata.dev() == device
+                && metadata.modified().is_ok_and(|time| time >= since)
+            {
                 scanned += 1;
                 let bytes = fs::read(&path).unwrap_or_default();
                 sightings.extend(scanner.scan(&path.display().to_string(), &bytes));

@@ -431,8 +431,20 @@ spec:
         "signer",
         "printf 'only the signer knows thismessage\n' | sha256sum | cut -c1-64",
     );
+    let ask = [
+        "-n",
+        "doc-signer",
+        "exec",
+        "signing",
+        "-c",
+        "frontend",
+        "--",
+        "sh",
+        "-c",
+        "echo message | nc -w 5 127.0.0.1 9000",
+    ];
     world.until("the signature", || {
-        (inside("frontend", "echo message | nc -w 5 127.0.0.1 9000") == expect).then_some(())
+        (world.pods.kubectl.run(&ask).stdout == expect).then_some(())
     });
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{Case, World};
+use crate::world::{Case, World, pod};
 
 #[test]
 fn variables() {
@@ -104,15 +104,26 @@ fn variables() {
             &["echo $A $B $C $D"],
             "downward variables default downward\n",
         ),
-        case(
-            "pods 4.2",
-            "the-api",
-            "",
-            &["env | grep '^KUBERNETES_SERVICE_PORT_HTTPS=\\|^KUBERNETES_PORT_443_TCP_PROTO='  | sort"],
-            "KUBERNETES_PORT_443_TCP_PROTO=tcp\nKUBERNETES_SERVICE_PORT_HTTPS=443\n",
-        ),
     ]);
-    // A sorted environment has no value twice.
+    // Pods §4.2: the API is announced as its Service says.
+    let service =
+        world.call(async |client| client.get("/api/v1/namespaces/default/services/kubernetes").await);
+    let spec = service.expect(200)["spec"].take();
+    let (host, port) = (
+        spec["clusterIP"].as_str().expect("an address"),
+        &spec["ports"][0]["port"],
+    );
+    let expect = format!("{host}:{port} {port} tcp://{host}:{port} tcp\n");
+    let line = format!(
+        "echo $KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT $KUBERNETES_SERVICE_PORT_HTTPS $KUBERNETES_PORT $KUBERNETES_PORT_{port}_TCP_PROTO"
+    );
+    world.apply(&pod(
+        "announced",
+        "enableServiceLinks: false",
+        &format!("command: [sh, -c, '{line}']"),
+    ));
+    world.in_phase("announced", "Succeeded");
+    assert_eq!(world.log("announced", "c"), expect);
     world.check(&[Case {
         section: "5",
         name: "no-name-twice",

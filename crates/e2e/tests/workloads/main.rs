@@ -5,6 +5,7 @@
 mod canary;
 mod database;
 mod documents;
+mod edges;
 mod environment;
 mod live;
 mod refusals;

@@ -107,7 +107,7 @@ fn secret_volumes() {
         case(
             "pods 13.3",
             "optional-key",
-            "volumes: [{name: v, secret: {secretName: test, optional: true, items: [{key: none, path: n}, {key: data-2, path: d}]}}]",
+            "volumes: [{name: v, secret: {secretName: test, optional: true, items: [{key: none, path: none}, {key: data-2, path: d}]}}]",
             &["ls /v; cat /v/d"],
             "d\nvalue-2\n",
         ),
