@@ -3,4 +3,5 @@
 mod delivery;
 mod lifecycle;
 mod restarts;
+mod runtime;
 mod streams;
