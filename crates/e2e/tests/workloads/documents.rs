@@ -408,7 +408,7 @@ spec:
       trap 'exit 0' TERM
       printf '#!/bin/sh\nread m; {{ cat /etc/key/key; echo "$m"; }} | sha256sum | cut -c1-64\n' > /tmp/sign
       chmod +x /tmp/sign
-      nc -ll -p 9000 -s 127.0.0.1 -e /tmp/sign &
+      nc -ll -p 9000 -e /tmp/sign &
       while :; do sleep 1; done
     volumeMounts:
     - name: key
