@@ -100,6 +100,8 @@ fn all_files_are_for_the_owner_alone() {
     let expected = [
         "admin.crt",
         "admin.key",
+        "apiserver-kubelet-client.crt",
+        "apiserver-kubelet-client.key",
         "apiserver.crt",
         "apiserver.key",
         "ca.crt",
