@@ -50,6 +50,15 @@ const RUNTIME: [&str; 6] = [
     "docker-registry",
 ];
 
+/// A database for tests, and of its libraries those that few machines have.
+const REDIS: [&str; 5] = [
+    "redis-server",
+    "redis-tools",
+    "libjemalloc2",
+    "liblzf1",
+    "libatomic1",
+];
+
 /// (program, Debian package)
 const SYSTEM: [(&str, &str); 9] = [
     ("htpasswd", "apache2-utils"),
@@ -72,6 +81,7 @@ pub fn install() -> Result<()> {
     }
     install_python()?;
     install_runtime()?;
+    install_redis()?;
     eprintln!("tools: all in {}", tools().display());
     Ok(())
 }
@@ -120,6 +130,23 @@ pub fn install_runtime() -> Result<PathBuf> {
     }
     mark(&target)?;
     Ok(target)
+}
+
+fn install_redis() -> Result<()> {
+    let target = tools().join("redis");
+    if installed(&target) {
+        return Ok(());
+    }
+    eprintln!("tools: a database");
+    fs::create_dir_all(&target)?;
+    with_archive(|archive| {
+        for package in REDIS {
+            let version = archive.unpack(package, "bookworm", &target)?;
+            eprintln!("  {package} {version}");
+        }
+        Ok(())
+    })?;
+    mark(&target)
 }
 
 fn install_kubectl(kubectl: &Kubectl) -> Result<()> {
