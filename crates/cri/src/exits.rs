@@ -4,8 +4,8 @@
 //! same socket; another runtime does not have it, and is looked at once a second instead.
 
 use http::uri::PathAndQuery;
+use tonic::Request;
 use tonic::client::Grpc;
-use tonic::{Request, Streaming};
 use tonic_prost::ProstCodec;
 
 use crate::client::Runtime;
@@ -48,52 +48,49 @@ struct TaskExit {
     id: String,
 }
 
-/// Ends of containers, for as long as the runtime tells them.
-pub struct Exits {
-    stream: Streaming<Envelope>,
-}
-
 impl Runtime {
-    /// Asks to be told when containers end.
+    /// Calls `told` with the id of each container that ends, until the runtime tells no more; why it does not.
     ///
-    /// # Errors
-    /// When the runtime cannot be reached, or is no containerd.
-    pub async fn exits(&self) -> Result<Exits, Error> {
+    /// containerd says nothing at all, not even that it will, before the first one has ended.
+    pub async fn follow_exits(&self, mut told: impl FnMut(String)) -> Error {
         let failed = |message: String| Error::Unreachable {
             call: CALL,
             socket: self.socket().to_owned(),
             message,
         };
         let mut grpc = Grpc::new(self.channel());
-        grpc.ready().await.map_err(|error| failed(error.to_string()))?;
+        if let Err(error) = grpc.ready().await {
+            return failed(error.to_string());
+        }
         let request = SubscribeRequest {
             filters: vec![format!("topic==\"{TOPIC}\"")],
         };
         let codec = ProstCodec::<SubscribeRequest, Envelope>::default();
         let path = PathAndQuery::from_static(PATH);
-        let answer = grpc
-            .server_streaming(Request::new(request), path, codec)
-            .await
-            .map_err(|status| failed(status.message().to_owned()))?;
-        Ok(Exits {
-            stream: answer.into_inner(),
-        })
-    }
-}
-
-impl Exits {
-    /// The id of the next container that ends; `None` when the runtime tells no more.
-    pub async fn next(&mut self) -> Option<String> {
+        let mut stream = match grpc.server_streaming(Request::new(request), path, codec).await {
+            Ok(answer) => answer.into_inner(),
+            Err(status) => return failed(status.message().to_owned()),
+        };
         loop {
-            let envelope = self.stream.message().await.ok()??;
-            if envelope.topic != TOPIC {
-                continue;
-            }
-            let value = envelope.event.unwrap_or_default().value;
-            match <TaskExit as prost::Message>::decode(value.as_slice()) {
-                Ok(exit) if exit.id == exit.container_id => return Some(exit.container_id),
-                _ => {}
+            match stream.message().await {
+                Ok(Some(envelope)) => {
+                    if let Some(id) = ended(envelope) {
+                        told(id);
+                    }
+                }
+                Ok(None) => return failed("it tells no more".to_owned()),
+                Err(status) => return failed(status.message().to_owned()),
             }
         }
     }
+}
+
+/// The container that has ended; not a program that was run in it.
+fn ended(envelope: Envelope) -> Option<String> {
+    if envelope.topic != TOPIC {
+        return None;
+    }
+    let value = envelope.event.unwrap_or_default().value;
+    let exit = <TaskExit as prost::Message>::decode(value.as_slice()).ok()?;
+    (exit.id == exit.container_id).then_some(exit.container_id)
 }

@@ -11,4 +11,3 @@ pub mod messages;
 
 pub use client::{Runtime, socket_of};
 pub use error::Error;
-pub use exits::Exits;

@@ -33,8 +33,8 @@ impl World {
             directory: directory.path().join("containerd"),
             programs: programs.clone(),
             network: Network {
-                bridge: "sr-cri-test".to_owned(),
-                subnet: "10.251.0.0/24".to_owned(),
+                bridge: bridge(),
+                subnet: format!("10.251.{}.0/24", std::process::id() % 250),
             },
             ends_with_parent: false,
         })
@@ -48,9 +48,16 @@ impl World {
     }
 }
 
+fn bridge() -> String {
+    format!("sr-cri-{}", std::process::id() % 1_000_000)
+}
+
 impl Drop for World {
     fn drop(&mut self) {
         self.containerd.stop();
+        let _ = std::process::Command::new("ip")
+            .args(["link", "delete", &bridge()])
+            .status();
     }
 }
 
@@ -92,7 +99,7 @@ async fn a_pods_life() {
         .expect("a sandbox");
     let state = runtime.pod_sandbox_status(&sandbox).await.expect("its status");
     let address = state.network.expect("a network").ip;
-    assert!(address.starts_with("10.251.0."), "{address}");
+    assert!(address.starts_with("10.251."), "{address}");
 
     let config = ContainerConfig {
         metadata: Some(ContainerMetadata {
@@ -149,12 +156,22 @@ async fn a_pods_life() {
         .expect("a place");
     assert!(url.starts_with("http://127.0.0.1:"), "{url}");
 
-    let mut exits = runtime.exits().await.expect("containerd tells");
+    let (told, mut ends) = tokio::sync::mpsc::unbounded_channel();
+    let listening = runtime.clone();
+    tokio::spawn(async move {
+        listening
+            .follow_exits(|id| {
+                let _ = told.send(id);
+            })
+            .await
+    });
+    // It is subscribed when the request has reached it, which nothing tells.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     runtime
         .stop_container(&container, Duration::from_secs(1))
         .await
         .expect("it stops");
-    let ended = tokio::time::timeout(Duration::from_secs(5), exits.next()).await;
+    let ended = tokio::time::timeout(Duration::from_secs(5), ends.recv()).await;
     assert_eq!(ended.expect("it is told"), Some(container.clone()));
     let state = runtime.container_status(&container).await.expect("its status");
     assert_eq!(state.state(), ContainerState::Exited);

@@ -51,13 +51,15 @@ pub fn containers() -> &'static Containers {
 
 fn start_containerd() -> Containers {
     let programs = Programs::unpacked_at(&tool("runtime"));
-    let base = tool("runtime").join("../../run");
+    let base = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/run");
     fs::create_dir_all(&base).expect("a directory");
     let base = base.canonicalize().expect("it is there");
     for number in 0..CONTAINERDS {
         let directory = base.join(format!("e2e-{number}"));
         fs::create_dir_all(&directory).expect("a directory");
-        let lock = File::create(directory.join("lock")).expect("a lock");
+        // The machine's networks are shared by all checkouts on it.
+        let lock = std::env::temp_dir().join(format!("strongroom-e2e-containerd-{number}.lock"));
+        let lock = File::create(lock).expect("a lock");
         if lock.try_lock().is_err() {
             continue;
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
@@ -10,10 +11,13 @@ use strongroom_client::list_watch::escape;
 use strongroom_node_plan::events::Event;
 use tokio::sync::mpsc;
 
-use crate::server::Server;
+use crate::server::{Server, ServerError};
 
 /// Events that wait for the server; more are dropped, as they are only told once in a while.
 const WAITING: usize = 1000;
+/// How often, and how far apart, the server is tried.
+const ATTEMPTS: u32 = 10;
+const PAUSE: Duration = Duration::from_secs(1);
 /// The same words again within this time are one event.
 const SAME: SignedDuration = SignedDuration::from_secs(1);
 /// More than so many events that differ in their words only are combined…
@@ -86,7 +90,7 @@ impl Writer {
                 "lastTimestamp": seconds(told.at),
                 "message": record.message,
             });
-            match self.server.patch(&path, &patch).await {
+            match patiently(|| self.server.patch(&path, &patch)).await {
                 Ok(()) => return,
                 // It has expired: it begins anew.
                 Err(error) if error.code() == Some(404) => {}
@@ -97,7 +101,7 @@ impl Writer {
             }
         }
         let object = object(&self.node, &told, &record);
-        if let Err(error) = self.server.create(&collection, &object).await {
+        if let Err(error) = patiently(|| self.server.create(&collection, &object)).await {
             tracing::debug!(%error, "an event is not recorded");
         }
     }
@@ -131,6 +135,20 @@ fn object(node: &str, told: &Told, record: &Record) -> Value {
         "reportingComponent": "kubelet",
         "reportingInstance": node,
     })
+}
+
+/// While the server cannot be reached, an event is tried again a few times; then it is lost.
+async fn patiently<F>(mut attempt: impl FnMut() -> F) -> Result<(), ServerError>
+where
+    F: Future<Output = Result<(), ServerError>>,
+{
+    for _ in 1..ATTEMPTS {
+        match attempt().await {
+            Err(error) if error.code().is_none() => tokio::time::sleep(PAUSE).await,
+            answered => return answered,
+        }
+    }
+    attempt().await
 }
 
 /// RFC 3339 in whole seconds, as `metav1.Time` has it.

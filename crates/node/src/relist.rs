@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use strongroom_cri::messages::container::ContainerFilter;
 use strongroom_cri::messages::sandbox::PodSandboxFilter;
-use strongroom_cri::{Error, Exits, Runtime};
-use tokio::sync::watch;
+use strongroom_cri::{Error, Runtime};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
 
 use crate::context::Context;
 use crate::pods::Pods;
@@ -32,7 +33,11 @@ pub(crate) async fn watch_runtime(context: Arc<Context>, pods: Arc<Pods>, listed
     let mut known: BTreeMap<String, Signature> = BTreeMap::new();
     let mut round = 0_u32;
     let mut was_cleaned = false;
-    let mut exits: Option<Exits> = None;
+    let ended = Arc::new(Notify::new());
+    let mut listening = JoinSet::new();
+    if let Some(runtime) = context.runtime.clone() {
+        listening.spawn(listen(runtime, Arc::clone(&ended)));
+    }
     loop {
         if let Some(runtime) = &context.runtime {
             match look(&context, runtime).await {
@@ -51,30 +56,21 @@ pub(crate) async fn watch_runtime(context: Arc<Context>, pods: Arc<Pods>, listed
             clean(&context, &pods, &known).await;
         }
         round = round.wrapping_add(1);
-        if exits.is_none()
-            && let Some(runtime) = &context.runtime
-        {
-            exits = runtime.exits().await.ok();
-        }
         tokio::select! {
             () = tokio::time::sleep(ROUND) => {}
-            more = next_exit(&mut exits) => if more {
-                // The runtime's answers learn of it a moment later; more may end with it.
-                tokio::time::sleep(SETTLING).await;
-            } else {
-                // It has ended, or never was containerd; asked again in the next round.
-                exits = None;
-                tokio::time::sleep(ROUND).await;
-            },
+            // The runtime's answers learn of it a moment later; more may end with it.
+            () = ended.notified() => tokio::time::sleep(SETTLING).await,
         }
     }
 }
 
-/// Waits for a container to end, for ever if nobody tells; whether more is told.
-async fn next_exit(exits: &mut Option<Exits>) -> bool {
-    match exits {
-        Some(exits) => exits.next().await.is_some(),
-        None => std::future::pending().await,
+/// Tells of ends for as long as the runtime does, and asks it again when it stops. A runtime that is no containerd
+/// never does.
+async fn listen(runtime: Runtime, ended: Arc<Notify>) {
+    loop {
+        let error = runtime.follow_exits(|_| ended.notify_one()).await;
+        tracing::debug!(%error, "the runtime does not tell of ends");
+        tokio::time::sleep(ROUND).await;
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use strongroom_node_plan::objects::LookupError;
@@ -12,6 +13,8 @@ use zeroize::Zeroizing;
 
 use crate::server::Server;
 
+/// The pod's other files wait for this long at most.
+const LIMIT: Duration = Duration::from_secs(5);
 /// After a failure a token is asked for again this much later.
 const RETRY: SignedDuration = SignedDuration::from_secs(5);
 
@@ -62,16 +65,18 @@ impl Tokens {
         {
             return ensured(false, kept.renew_at);
         }
-        let issued = self
-            .server
-            .token(
-                pod.namespace,
-                &reference.service_account,
-                reference.audience.as_deref(),
-                reference.expiration_seconds,
-                (pod.name, pod.uid),
-            )
-            .await;
+        let asked = self.server.token(
+            pod.namespace,
+            &reference.service_account,
+            reference.audience.as_deref(),
+            reference.expiration_seconds,
+            (pod.name, pod.uid),
+        );
+        let issued = tokio::time::timeout(LIMIT, asked).await;
+        let issued = issued.map_or_else(
+            |_| Err("no answer in time".to_owned()),
+            |asked| asked.map_err(|error| error.to_string()),
+        );
         let mut all = self.kept();
         match issued {
             Ok(issued) => {
@@ -87,7 +92,6 @@ impl Tokens {
             Err(error) => {
                 tracing::warn!(pod = pod.name, namespace = pod.namespace, %error, "no service account token");
                 let renew_at = later(now, RETRY);
-                let message = error.to_string();
                 let kept = all.entry(key).or_insert_with(|| Kept {
                     token: Err(String::new()),
                     renew_at,
@@ -95,7 +99,7 @@ impl Tokens {
                 });
                 kept.renew_at = renew_at;
                 if kept.expires_at <= now {
-                    kept.token = Err(message);
+                    kept.token = Err(error);
                 }
                 ensured(true, renew_at)
             }
