@@ -50,6 +50,8 @@ pub struct Ready {
     pub root_key_place: String,
     /// What that protects against, and what not.
     pub root_key_protects: &'static str,
+    /// The node that runs pods here, if there is one.
+    pub node: Option<String>,
 }
 
 /// Logs which protections of the process the system refused.
@@ -104,6 +106,7 @@ async fn serve(
         storage_backend: settings.storage_backend,
         root_key_place: opened.root_key_place,
         root_key_protects: opened.root_key_protects,
+        node: (settings.node.container_runtime_endpoint.as_ref()).map(|_| settings.node.name()),
     };
     let tls = certificates.tls();
     let controllers = tokio::spawn(strongroom_controllers::run(

@@ -14,6 +14,7 @@
 //! | `bootstrap_signer` | signs config map `cluster-info` with the bootstrap tokens | `bootstrap_signer::decide` |
 //! | `token_cleaner` | deletes bootstrap tokens when they expire | `token_cleaner::decide` |
 //! | `certificates` | approves, signs and removes certificate signing requests | `certificates::decide` |
+//! | `legacy_token_cleaner` | invalidates, then deletes automatic service account tokens that nobody uses | `legacy_token_cleaner::decide` |
 //! | `role_aggregation` | gives aggregating ClusterRoles their rules | `role_aggregation::decide` |
 //! | `garbage` | owner references, foreground and orphan deletion | `garbage::decide` over `garbage::graph` |
 //! | `scheduler` | gives pods that wait a node, or tells why none will do | `scheduler::decide` |
@@ -33,6 +34,7 @@ mod discovery;
 mod event;
 mod event_expiry;
 mod garbage;
+mod legacy_token_cleaner;
 mod namespace_defaults;
 mod namespaces;
 mod node_lifecycle;
@@ -136,6 +138,12 @@ pub async fn run(client: kube::Client, config: Config, shutdown: CancellationTok
         let (api, config) = (api.clone(), config.clone());
         controllers.spawn(keep_running("certificates", move || {
             certificates::run(api.clone(), config.certificate_authority.clone())
+        }));
+    }
+    {
+        let api = api.clone();
+        controllers.spawn(keep_running("legacy-token-cleaner", move || {
+            legacy_token_cleaner::run(api.clone())
         }));
     }
     {

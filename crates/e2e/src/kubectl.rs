@@ -201,6 +201,22 @@ impl Kubectl {
             .spawn()
             .expect("kubectl starts")
     }
+
+    /// The same with a standard input that begins with `input` and does not end before the process.
+    pub fn spawn_with_input(&self, arguments: &[&str], output: &str, input: &str) -> Child {
+        let file = std::fs::File::create(self.home.join(output)).expect("a file");
+        let errors = file.try_clone().expect("a second handle");
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(file)
+            .stderr(errors)
+            .spawn()
+            .expect("kubectl starts");
+        let stdin = child.stdin.as_mut().expect("piped");
+        stdin.write_all(input.as_bytes()).expect("kubectl reads");
+        child
+    }
 }
 
 impl Ran {

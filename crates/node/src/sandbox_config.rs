@@ -75,7 +75,12 @@ pub(crate) fn sandbox_config(context: &Context, pod: &Pod, attempt: u32) -> PodS
             namespace: pod::namespace(pod).to_owned(),
             attempt,
         }),
-        hostname: hostname(pod, &context.config.name),
+        // The host's name cannot be set from a pod that shares it.
+        hostname: if pod::host_network(pod) {
+            String::new()
+        } else {
+            hostname(pod, &context.config.name)
+        },
         log_directory: context
             .places
             .pod_logs(pod::namespace(pod), pod::name(pod), pod::uid(pod))

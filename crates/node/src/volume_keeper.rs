@@ -299,14 +299,30 @@ fn bring_one(
     placed: &mut BTreeMap<String, Placed>,
 ) -> Result<(), VolumeFailure> {
     let kind = strongroom_node_plan::volumes::kind(volume);
+    let places = context.places.pod(pod::uid(pod));
+    let open = || Placed::open(&places, pod, volume, &kind);
     // Before anything is touched: what cannot be had leaves the files as they are.
     let content = kind
         .has_payload()
         .then(|| payload(pod, volume, &*context.caches, &context.facts))
-        .transpose()?;
+        .transpose();
+    let content = match content {
+        Ok(content) => content,
+        Err(error) => {
+            // An earlier process may have filled it: the last good files do for containers that start.
+            let path = kind.plugin().map(|plugin| places.volume(plugin, &volume.name));
+            if !placed.contains_key(&volume.name)
+                && path.is_some_and(|path| path.exists())
+                && let Ok(left) = open()
+                && left.is_ready()
+            {
+                placed.insert(volume.name.clone(), left);
+            }
+            return Err(error.into());
+        }
+    };
     if !placed.contains_key(&volume.name) {
-        let places = context.places.pod(pod::uid(pod));
-        placed.insert(volume.name.clone(), Placed::open(&places, pod, volume, &kind)?);
+        placed.insert(volume.name.clone(), open()?);
     }
     match (placed.get_mut(&volume.name), content) {
         (Some(placed), Some(content)) => placed.publish(pod, &content),

@@ -14,7 +14,7 @@ use strongroom_node_plan::actions::{Decision, End, Life, Situation, Step, decide
 use strongroom_node_plan::backoff::Backoffs;
 use strongroom_node_plan::events;
 use strongroom_node_plan::observed::State;
-use strongroom_node_plan::pod::{self, RestartPolicy};
+use strongroom_node_plan::pod;
 use strongroom_node_plan::references::references;
 use strongroom_node_plan::status::{Report, status};
 use strongroom_node_plan::waiting::Waiting;
@@ -35,10 +35,9 @@ use crate::volume_keeper::{VolumeKeeper, remove_all};
 const RETRY: Duration = Duration::from_secs(10);
 /// The runtime is asked again after this when it did not answer.
 const RUNTIME_RETRY: Duration = Duration::from_secs(1);
-/// A pod whose containers shall end is looked at this often at first, so that its end is noticed at once.
-const CLOSE_LOOK: Duration = Duration::from_millis(200);
-/// How long it is looked at so closely.
-const CLOSE_LOOKS: Duration = Duration::from_secs(60);
+
+/// After so many passes in a row that did something, a rest: what is done has no effect.
+const MOST_PASSES: u32 = 50;
 
 /// A pod as the server has it.
 #[derive(Debug, Clone)]
@@ -63,7 +62,10 @@ impl PodWorker {
     pub fn start(context: Arc<Context>, pod: Arc<Pod>, gone: impl FnOnce() + Send + 'static) -> PodWorker {
         let mailbox = Arc::new(Mailbox::default());
         let shown: Shown = Arc::new(RwLock::new(Arc::clone(&pod)));
-        let (of_volumes, volumes_pod) = watch::channel(Arc::clone(&pod));
+        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+        let is_over = matches!(phase, Some("Succeeded" | "Failed"));
+        let needs_volumes = if is_over { Arc::default() } else { Arc::clone(&pod) };
+        let (of_volumes, volumes_pod) = watch::channel(needs_volumes);
         let keeper = VolumeKeeper::start(Arc::clone(&context), volumes_pod, Arc::clone(&mailbox));
         let (assignment, assigned) = watch::channel(Assignment { pod, removed: false });
         let worker = Worker {
@@ -83,9 +85,10 @@ impl PodWorker {
             pre_stopped: BTreeSet::new(),
             status: None,
             end: None,
+            deadline: None,
             failed: BTreeSet::new(),
             volumes_are_down: false,
-            begun: Instant::now(),
+            is_over,
         };
         tokio::spawn(async move {
             worker.run().await;
@@ -120,10 +123,13 @@ struct Worker {
     /// What was reported last.
     status: Option<PodStatus>,
     end: Option<End>,
+    /// When the pod shall be gone, as far as what is being done knows.
+    deadline: Option<i64>,
     /// What failed since the last wait, by container name (empty for the sandbox): not tried again before the next.
     failed: BTreeSet<String>,
     volumes_are_down: bool,
-    begun: Instant,
+    /// Its life was over when this node first saw it: it needs nothing any more.
+    is_over: bool,
 }
 
 /// What comes after a pass.
@@ -137,24 +143,37 @@ impl Worker {
     async fn run(mut self) {
         let first = self.assigned.borrow().pod.clone();
         let uid = pod::uid(&first).to_owned();
-        let needs = references(&first);
-        self.context
-            .caches
-            .register(&uid, pod::namespace(&first), &needs, &self.mailbox);
+        let mut passes = 0;
+        if !self.is_over {
+            let needs = references(&first);
+            self.context
+                .caches
+                .register(&uid, pod::namespace(&first), &needs, &self.mailbox);
+        }
         loop {
             let assignment = self.assigned.borrow_and_update().clone();
+            self.deadline = deadline(&assignment);
             let pod = if assignment.removed {
                 ending(&assignment.pod)
             } else {
                 Arc::clone(&assignment.pod)
             };
-            self.of_volumes.send_if_modified(|known| {
-                let is_other = !Arc::ptr_eq(known, &pod);
-                *known = Arc::clone(&pod);
-                is_other
-            });
-            match self.pass(&pod, assignment.removed).await {
-                Next::Again => continue,
+            if !self.is_over {
+                self.of_volumes.send_if_modified(|known| {
+                    let is_other = !Arc::ptr_eq(known, &pod);
+                    *known = Arc::clone(&pod);
+                    is_other
+                });
+            }
+            let next = self.pass(&pod, assignment.removed).await;
+            passes = if matches!(next, Next::Again) {
+                passes + 1
+            } else {
+                0
+            };
+            match next {
+                Next::Again if passes < MOST_PASSES => continue,
+                Next::Again => self.wait(Some(RUNTIME_RETRY), &assignment).await,
                 Next::Gone => break,
                 Next::Wait(limit) => self.wait(limit, &assignment).await,
             }
@@ -250,7 +269,7 @@ impl Worker {
             .collect();
         if steps.is_empty() {
             self.collect_garbage(&observed).await;
-            return Next::Wait(self.patience(pod, &observed, &decision));
+            return Next::Wait(self.patience(&decision));
         }
         let starts = steps
             .iter()
@@ -355,7 +374,10 @@ impl Worker {
             let volumes = places.clone();
             let taken_down = tokio::task::spawn_blocking(move || remove_all(&volumes)).await;
             match taken_down {
-                Ok(Ok(())) => self.volumes_are_down = true,
+                Ok(Ok(())) => {
+                    self.volumes_are_down = true;
+                    self.context.caches.unregister(pod::uid(pod));
+                }
                 Ok(Err(error)) => {
                     tracing::warn!(pod = pod::display(pod), %error, "volumes cannot be taken down");
                     return Next::Wait(Some(RUNTIME_RETRY));
@@ -414,21 +436,13 @@ impl Worker {
         }
     }
 
-    fn patience(
-        &self,
-        pod: &Pod,
-        observed: &strongroom_node_plan::observed::Observed,
-        decision: &Decision,
-    ) -> Option<Duration> {
+    fn patience(&self, decision: &Decision) -> Option<Duration> {
         let until_wake = decision.wake_at.map(|at| {
             let left = at.duration_since(Timestamp::now());
             Duration::try_from(left).unwrap_or_default() + Duration::from_millis(1)
         });
         let retry = (!self.failed.is_empty()).then_some(RETRY);
-        let shall_end = pod::restart_policy(pod) != RestartPolicy::Always || pod::init_members(pod).len() > 0;
-        let close =
-            (shall_end && observed.any_running() && self.begun.elapsed() < CLOSE_LOOKS).then_some(CLOSE_LOOK);
-        [until_wake, retry, close].into_iter().flatten().min()
+        [until_wake, retry].into_iter().flatten().min()
     }
 
     fn previous(&self, pod: &Pod) -> PodStatus {
@@ -479,17 +493,14 @@ impl Worker {
     }
 
     /// Ends early when the pod is to be deleted, or to be deleted sooner than it was.
-    fn sooner(&self, pod: &Pod) -> impl Future<Output = ()> + use<> {
+    fn sooner(&self) -> impl Future<Output = ()> + use<> {
         let mut assigned = self.assigned.clone();
-        let known = deadline(pod);
+        let known = self.deadline;
         async move {
-            let sooner = assigned.wait_for(|now| {
-                let removed = now.removed.then_some(i64::MIN);
-                match (removed.or_else(|| deadline(&now.pod)), known) {
-                    (Some(_), None) => true,
-                    (Some(now), Some(known)) => now < known,
-                    (None, _) => false,
-                }
+            let sooner = assigned.wait_for(|now| match (deadline(now), known) {
+                (Some(_), None) => true,
+                (Some(now), Some(known)) => now < known,
+                (None, _) => false,
             });
             if sooner.await.is_err() {
                 std::future::pending::<()>().await;
@@ -507,9 +518,13 @@ fn is_other(one: &Pod, other: &Pod) -> bool {
         || one.metadata.deletion_grace_period_seconds != other.metadata.deletion_grace_period_seconds
 }
 
-/// When the pod shall be gone, in seconds since 1970.
-fn deadline(pod: &Pod) -> Option<i64> {
-    pod.metadata
+/// When the pod shall be gone, in seconds since 1970; one that the server has forgotten should be gone already.
+fn deadline(assignment: &Assignment) -> Option<i64> {
+    if assignment.removed {
+        return Some(i64::MIN);
+    }
+    let metadata = &assignment.pod.metadata;
+    metadata
         .deletion_timestamp
         .as_ref()
         .map(|time| time.0.as_second())

@@ -132,10 +132,6 @@ impl Patch {
         {
             return Err(bad_request("metadata.managedFields must be nil".to_owned()));
         }
-        // What has an endpoint of its own is not applied through the object (api-conventions §8).
-        if resource.subresource("status").is_some() {
-            applied.remove("status");
-        }
         if let Some(Value::Object(metadata)) = applied.get_mut("metadata") {
             metadata.retain(|_, value| !value.is_null());
         }
@@ -168,7 +164,11 @@ impl Patch {
                     subresource,
                     now: &context.timestamp(),
                 };
-                let applied_value = Value::Object(applied.clone());
+                let mut written = applied.clone();
+                if let Some(part) = written_elsewhere(resource, subresource) {
+                    written.remove(part);
+                }
+                let applied_value = Value::Object(written);
                 let force = options.force;
                 let merged = apply(
                     resource.served_type(),
@@ -258,6 +258,15 @@ fn field_count(value: &Value) -> usize {
         Value::Object(map) => map.values().map(field_count).sum::<usize>().max(1),
         Value::Array(list) => list.iter().map(field_count).sum::<usize>().max(1),
         _ => 1,
+    }
+}
+
+/// The part that an endpoint leaves to another: it is neither applied nor owned (api-conventions §8).
+fn written_elsewhere(resource: &Resource, subresource: &str) -> Option<&'static str> {
+    match subresource {
+        "" => resource.subresource("status").map(|_| "status"),
+        "approval" | "status" => Some("spec"),
+        _ => None,
     }
 }
 

@@ -59,13 +59,18 @@ fn welcome(ready: &Ready) -> String {
         StorageBackend::Memory => "in memory: gone when the server ends".to_owned(),
     };
     let kubeconfig = ready.kubeconfig.display();
+    let node = match &ready.node {
+        Some(name) => format!("Node        {name}: pods run here\n"),
+        None => "Node        none; --container-runtime-endpoint runs pods here\n".to_owned(),
+    };
     format!(
         "Strongroom is ready.\n\n\
          Address     {url}\n\
          Kubeconfig  {kubeconfig}\n\
          Data        {data}\n\
          Root key    {place}\n\
-         {protects}\n\n\
+         {protects}\n\
+         {node}\n\
          Try:\n  \
          export KUBECONFIG={quoted}\n  \
          kubectl create secret generic db-login --from-literal=username=app --from-literal=password=\"$(head -c 18 /dev/urandom | base64)\"\n  \

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use strongroom_node::Config;
 use strongroom_node_plan::environment;
+use strongroom_node_plan::quantity::Amount;
 
 use crate::address;
 
@@ -39,6 +40,14 @@ pub struct NodeSettings {
     #[arg(long, value_name = "N", default_value_t = 110, help_heading = "Node")]
     pub max_pods: u32,
 
+    /// A container's log is moved away when it has grown beyond this
+    #[arg(long, value_name = "QUANTITY", value_parser = bytes, default_value = "10Mi", help_heading = "Node")]
+    pub container_log_max_size: u64,
+
+    /// How many log files of a container are kept, at least 2
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(2..), default_value_t = 5, help_heading = "Node")]
+    pub container_log_max_files: u16,
+
     /// Name servers for pods, separated by commas [default: the machine's own]
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',', help_heading = "Node")]
     pub cluster_dns: Vec<IpAddr>,
@@ -60,6 +69,16 @@ pub enum EnvNames {
     Relaxed,
     /// C identifiers, with dots and dashes.
     Strict,
+}
+
+fn bytes(text: &str) -> Result<u64, &'static str> {
+    let amount = Amount::parse(text).map_err(|_| "not a quantity such as 10Mi")?;
+    let bytes = u64::try_from(amount.value()).unwrap_or(0);
+    if bytes == 0 {
+        Err("must be more than nothing")
+    } else {
+        Ok(bytes)
+    }
 }
 
 /// The group of all nodes.
@@ -105,6 +124,8 @@ impl NodeSettings {
             EnvNames::Strict => environment::EnvNames::Strict,
         };
         config.max_pods = self.max_pods;
+        config.log_max_bytes = self.container_log_max_size;
+        config.log_max_files = usize::from(self.container_log_max_files);
         config.cluster_dns.clone_from(&self.cluster_dns);
         config.cluster_domain.clone_from(&self.cluster_domain);
         config

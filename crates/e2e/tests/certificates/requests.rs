@@ -304,6 +304,35 @@ async fn every_endpoint() {
         200,
         json!({"status": {"conditions": [{"type": "StatusPatch"}]}}),
     );
+    for (part, kind, owned) in [
+        ("approval", "Approved", "StatusPatch"),
+        ("status", "StatusApplied", "Approved"),
+    ] {
+        let applied = json!({
+            "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest", "metadata": {"name": "a"},
+            "spec": {"signerName": "other.example.com/csr"},
+            "status": {"conditions": [{"type": kind, "status": "True", "reason": "e2e"}]},
+        });
+        let reply = admin
+            .patch(
+                "apply",
+                &format!("{}/{part}?fieldManager={part}", path("a")),
+                &applied,
+            )
+            .await;
+        let got = check.accepts(
+            &reply,
+            200,
+            json!({"spec": {"signerName": "e2e.example.com/csr"}}),
+        );
+        let conditions = got["status"]["conditions"].to_string();
+        check.that(conditions.contains(kind) && conditions.contains(owned), || {
+            conditions
+        });
+        let manager = got["metadata"]["managedFields"].to_string();
+        let entry = format!("\"subresource\":\"{part}\"");
+        check.that(manager.contains(&entry), || manager);
+    }
     for part in ["", "/approval", "/status"] {
         let reply = admin.get(&format!("{}{part}", path("a"))).await;
         check.accepts(

@@ -137,3 +137,82 @@ spec:
     );
     world.kubectl.ok(&["delete", "pod", "--all"]);
 }
+
+#[test]
+fn host_network_host_ports_limits_and_users() {
+    let world = Pods::start();
+    world.apply(&format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {{name: on-host}}
+spec:
+  nodeName: {node}
+  hostNetwork: true
+  restartPolicy: Never
+  containers:
+  - {{name: c, image: "{BUSYBOX}", command: [sh, -c, "ls -d /sys/class/net/lo; head -1 /etc/hosts"]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: greedy}}
+spec:
+  nodeName: {node}
+  restartPolicy: Never
+  containers:
+  - name: c
+    image: {BUSYBOX}
+    command: [sh, -c, "x=aaaa; while :; do x=$x$x; done"]
+    resources: {{limits: {{memory: 16Mi}}}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: root}}
+spec:
+  nodeName: {node}
+  securityContext: {{runAsNonRoot: true}}
+  containers:
+  - {{name: c, image: "{BUSYBOX}", command: [sleep, "1"]}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {{name: confined}}
+spec:
+  nodeName: {node}
+  restartPolicy: Never
+  containers:
+  - name: c
+    image: {BUSYBOX}
+    command: [sh, -c, "id -u; touch /x 2>&1; grep -E 'CapEff|NoNewPrivs' /proc/self/status; cat /proc/keys 2>/dev/null | wc -c"]
+    securityContext:
+      runAsUser: 1234
+      runAsGroup: 5678
+      readOnlyRootFilesystem: true
+      allowPrivilegeEscalation: false
+      capabilities: {{drop: [ALL]}}
+      seccompProfile: {{type: RuntimeDefault}}
+"#,
+        node = world.node
+    ));
+    let pod = world.in_phase("on-host", "Succeeded");
+    assert_eq!(
+        world.log_of(&pod, "c"),
+        "/sys/class/net/lo\n# Kubernetes-managed hosts file (host network).\n"
+    );
+    assert_eq!(pod["status"]["podIP"], pod["status"]["hostIP"]);
+    let pod = world.in_phase("greedy", "Failed");
+    let terminated = &pod["status"]["containerStatuses"][0]["state"]["terminated"];
+    assert_eq!(terminated["reason"], "OOMKilled");
+    assert_eq!(terminated["exitCode"], 137);
+    let message = world.waits_for("root", "CreateContainerConfigError");
+    assert!(
+        message.starts_with("container has runAsNonRoot and image will run as root (pod: \"root_default("),
+        "{message}"
+    );
+    let pod = world.in_phase("confined", "Succeeded");
+    assert_eq!(
+        world.log_of(&pod, "c"),
+        "1234\ntouch: /x: Read-only file system\nCapEff:\t0000000000000000\nNoNewPrivs:\t1\n0\n"
+    );
+    world.kubectl.ok(&["delete", "pod", "--all", "--grace-period=1"]);
+}

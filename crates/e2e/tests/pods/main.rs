@@ -2,4 +2,7 @@
 
 mod delivery;
 mod lifecycle;
+mod logs;
 mod restarts;
+mod runtime;
+mod streams;

@@ -16,9 +16,10 @@ use strongroom_node_plan::volumes::{VolumeError, VolumeKind};
 use crate::mount_points;
 use crate::places::PodPlaces;
 
-/// What one source of a volume may hold at most: a Secret is 1 MiB, and its files lie in whole pages.
-const SOURCE_BYTES: u64 = 8 << 20;
-const SOURCE_FILES: u64 = 16 << 10;
+/// What one source of a volume may take at most: a Secret is 1 MiB, but each of its files takes whole pages, and during
+/// an update old and new files lie beside each other. This is room for 8,000 keys; only what is used takes memory.
+const SOURCE_BYTES: u64 = 64 << 20;
+const SOURCE_FILES: u64 = 32 << 10;
 /// An `emptyDir` in memory that names no size takes half of the machine's memory, as a tmpfs does.
 const FILES_IN_MEMORY: u64 = 1 << 20;
 

@@ -55,7 +55,7 @@ impl Worker {
             self.backoffs.next(&step.backoff_key, Timestamp::now());
         }
         let sandbox_config = sandbox_config(&self.context, pod, sandbox.attempt);
-        let sooner = self.sooner(pod);
+        let sooner = self.sooner();
         let pull = self
             .pulls
             .ensure(&self.context, runtime, pod, &found, sandbox_config.clone());

@@ -59,7 +59,7 @@ impl Worker {
         containers: Vec<StopContainer>,
         deadline: Instant,
     ) -> bool {
-        let sooner = self.sooner(pod);
+        let sooner = self.sooner();
         let stops = containers.into_iter().map(|container| {
             let is_first = self.pre_stopped.insert(container.id.clone());
             self.stop_one(runtime, pod, address.clone(), container, deadline, is_first)

@@ -7,6 +7,8 @@ use strongroom_objects::Value;
 /// Lines that a difference may have; more help nobody.
 const MAX_LINES: usize = 50;
 
+const REDACTED: &str = "<redacted>";
+
 static NULL: Value = Value::Null;
 
 /// One line with `-` for each value that is gone and one with `+` for each that is new, with its path.
@@ -48,9 +50,24 @@ fn collect(path: &str, old: &Value, new: &Value, lines: &mut Vec<String>) {
         _ => {
             for (sign, value) in [('-', old), ('+', new)] {
                 if !value.is_null() {
-                    lines.push(format!("{sign} {path}: {value}\n"));
+                    lines.push(format!("{sign} {path}: {}\n", shown(path, value)));
                 }
             }
         }
+    }
+}
+
+/// A value as it may stand in an error: what environment variables are set to is not for everybody's eyes.
+fn shown(path: &str, value: &Value) -> Value {
+    if path.ends_with(".value") {
+        return REDACTED.into();
+    }
+    match value {
+        Value::Object(members) => members
+            .iter()
+            .map(|(name, member)| (name.clone(), shown(&format!(".{name}"), member)))
+            .collect(),
+        Value::Array(elements) => elements.iter().map(|element| shown("", element)).collect(),
+        plain => plain.clone(),
     }
 }

@@ -79,6 +79,20 @@ fn everything_else_is_refused() {
     );
     check(
         &plain,
+        "/spec/containers/0/env",
+        json!([{"name": "A", "value": "s3cret"}]),
+        &frozen("+ spec.containers[0].env: [{\"name\":\"A\",\"value\":\"<redacted>\"}]\n"),
+    );
+    check(
+        &json!({"containers": [{"name": "c", "image": "i", "env": [{"name": "A", "value": "s3cret"}]}]}),
+        "/spec/containers/0/env/0/value",
+        json!("other"),
+        &frozen(
+            "- spec.containers[0].env[0].value: \"<redacted>\"\n+ spec.containers[0].env[0].value: \"<redacted>\"\n",
+        ),
+    );
+    check(
+        &plain,
         "/spec/containers",
         json!([{"name": "c", "image": "i"}, {"name": "d", "image": "i"}]),
         "spec.containers: Forbidden: pod updates may not add or remove containers",

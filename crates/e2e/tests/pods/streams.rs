@@ -1,0 +1,184 @@
+//! Logs, commands, attaching and ports, as three kubectls ask for them: 1.20 speaks SPDY, the others websockets.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use strongroom_e2e::{BUSYBOX, Kubectl, Pods};
+
+const VERSIONS: [&str; 3] = ["1.20", "1.32", "1.36"];
+
+fn start() -> Pods {
+    let world = Pods::start();
+    world.apply(&format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {{name: talker}}
+spec:
+  nodeName: {node}
+  terminationGracePeriodSeconds: 1
+  containers:
+  - name: c
+    image: {BUSYBOX}
+    command: [sh, -c, "echo begin; echo oops >&2; mkdir -p /www; echo served > /www/index.html; httpd -p 8080 -h /www; while read line; do echo heard $line; done; sleep 3600"]
+    stdin: true
+  - name: other
+    image: {BUSYBOX}
+    command: [sh, -c, "echo other; sleep 3600"]
+"#,
+        node = world.node
+    ));
+    world.ready("talker");
+    world
+}
+
+#[test]
+fn logs() {
+    let world = start();
+    for version in VERSIONS {
+        let kubectl = Kubectl::new(version, &world.server);
+        assert_eq!(
+            kubectl.ok(&["logs", "talker", "-c", "c"]),
+            "begin\noops\n",
+            "{version}"
+        );
+        assert_eq!(kubectl.ok(&["logs", "talker", "-c", "c", "--tail=1"]), "oops\n");
+        assert_eq!(
+            kubectl.ok(&["logs", "talker", "-c", "c", "--limit-bytes=3"]),
+            "beg"
+        );
+        let stamped = kubectl.ok(&["logs", "talker", "-c", "c", "--timestamps", "--tail=1"]);
+        assert!(
+            stamped.ends_with("Z oops\n") && stamped.starts_with("20"),
+            "{stamped}"
+        );
+        let previous = kubectl.fails(&["logs", "talker", "-c", "c", "--previous"]);
+        let expect = "Error from server (BadRequest): previous terminated container \"c\" in pod \"talker\" not found\n";
+        assert_eq!(previous, expect, "{version}");
+        let unknown = kubectl.fails(&["logs", "talker", "-c", "x"]);
+        assert!(
+            unknown.contains("container x is not valid for pod talker"),
+            "{unknown}"
+        );
+    }
+}
+
+#[test]
+fn a_log_is_followed_to_the_end_of_its_container() {
+    let world = Pods::start();
+    world.apply(&format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {{name: counter}}
+spec:
+  nodeName: {node}
+  restartPolicy: Never
+  containers:
+  - {{name: c, image: {BUSYBOX}, command: [sh, -c, "for n in 1 2 3 4 5; do echo $n; sleep 1; done"]}}
+"#,
+        node = world.node
+    ));
+    world.until("the container runs", || {
+        let pod = world.get("pod", "counter")?;
+        pod.pointer("/status/containerStatuses/0/state/running").map(drop)
+    });
+    let followed = world.kubectl.ok(&["logs", "-f", "counter"]);
+    assert_eq!(followed, "1\n2\n3\n4\n5\n");
+    world.in_phase("counter", "Succeeded");
+    assert_eq!(world.kubectl.ok(&["logs", "counter"]), "1\n2\n3\n4\n5\n");
+}
+
+#[test]
+fn commands() {
+    let world = start();
+    for version in VERSIONS {
+        let kubectl = Kubectl::new(version, &world.server);
+        let ran = kubectl.run(&[
+            "exec",
+            "talker",
+            "-c",
+            "c",
+            "--",
+            "sh",
+            "-c",
+            "echo out; echo err >&2; exit 3",
+        ]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (3, "out\n"), "{ran:?}");
+        assert!(ran.stderr.starts_with("err\n"), "{ran:?}");
+        assert!(
+            ran.stderr.contains("command terminated with exit code 3"),
+            "{ran:?}"
+        );
+
+        let megabytes = "0123456789abcde\n".repeat(1 << 17);
+        let counted = kubectl.run_with(
+            &["exec", "-i", "talker", "-c", "c", "--", "wc", "-c"],
+            &megabytes,
+            &[],
+        );
+        assert_eq!(counted.ok().trim(), megabytes.len().to_string(), "{version}");
+        let echoed = kubectl.run_with(&["exec", "-i", "talker", "-c", "c", "--", "cat"], &megabytes, &[]);
+        assert!(
+            echoed.ok() == megabytes,
+            "{version}: two megabytes do not come back"
+        );
+
+        let absent = kubectl.run(&["exec", "talker", "-c", "c", "--", "no-such-program"]);
+        assert_ne!(absent.code, 0);
+        assert!(absent.stderr.contains("no-such-program"), "{absent:?}");
+        let unknown = kubectl.fails(&["exec", "talker", "-c", "x", "--", "true"]);
+        assert!(
+            unknown.contains("container x is not valid for pod talker"),
+            "{unknown}"
+        );
+    }
+}
+
+#[test]
+fn attaching() {
+    let world = start();
+    for version in VERSIONS {
+        let kubectl = Kubectl::new(version, &world.server);
+        let line = format!("from-{version}");
+        // Its input ends with ours only once (stdinOnce is not set), so kubectl goes on until it is stopped.
+        let mut child = kubectl.spawn_with_input(
+            &["attach", "-i", "talker", "-c", "c"],
+            "attached",
+            &format!("{line}\n"),
+        );
+        world.until("what was heard is said", || {
+            let said = std::fs::read_to_string(kubectl.home().join("attached")).unwrap_or_default();
+            said.contains(&format!("heard {line}")).then_some(())
+        });
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+#[test]
+fn ports() {
+    let world = start();
+    for version in VERSIONS {
+        let kubectl = Kubectl::new(version, &world.server);
+        let mut child = kubectl.spawn(&["port-forward", "pod/talker", ":8080"], "forwarded");
+        let port = world.until("kubectl forwards", || {
+            let said = std::fs::read_to_string(kubectl.home().join("forwarded")).unwrap_or_default();
+            let rest = said.split("127.0.0.1:").nth(1)?;
+            rest.split(' ').next()?.parse::<u16>().ok()
+        });
+        for _ in 0..3 {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+            stream
+                .set_read_timeout(Some(Duration::from_secs(20)))
+                .expect("a timeout");
+            stream.write_all(b"GET / HTTP/1.0\r\n\r\n").expect("a request");
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).expect("an answer");
+            assert!(answer.ends_with("served\n"), "{version}: {answer}");
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
