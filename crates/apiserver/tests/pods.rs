@@ -430,7 +430,7 @@ async fn logs() {
     check("p/log?container=c", "200 hello\n").await;
     check(
         "p/log?container=c&timestamps=true",
-        "200 2026-01-02T03:04:05Z hello\n",
+        "200 2026-01-02T03:04:05.000000000Z hello\n",
     )
     .await;
     check(

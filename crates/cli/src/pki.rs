@@ -199,5 +199,18 @@ impl Pki {
     }
 }
 
+/// Whether a certificate, PEM, can be served with at `now`: it belongs to the key, has all the names, and is not to be
+/// renewed yet.
+pub fn is_good(certificate: &str, key: &str, names: &Names, now: i64) -> bool {
+    inspect::belong_together(certificate, key)
+        && names.are_in(certificate)
+        && !inspect::renewal_is_due(certificate, now)
+}
+
+/// Whether nobody but itself stands behind a certificate, PEM.
+pub fn is_self_signed(certificate: &str) -> bool {
+    inspect::is_self_signed(certificate)
+}
+
 #[cfg(test)]
 mod tests;

@@ -26,16 +26,24 @@ pub(crate) struct Bound {
     pub files: u64,
 }
 
+/// How a tmpfs is mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub bound: Bound,
+    pub mode: u32,
+    pub exec: bool,
+}
+
 /// Mounts a tmpfs at `directory`, over whatever is mounted there.
-pub(crate) fn open_new(directory: &Path, bound: Bound, mode: u32) -> Result<OwnedFd, DeliveryError> {
-    mount(directory, &open_place(directory)?, bound, mode)
+pub(crate) fn open_new(directory: &Path, shape: &Shape) -> Result<OwnedFd, DeliveryError> {
+    mount(directory, &open_place(directory)?, shape)
 }
 
 /// Opens the tmpfs that is mounted at `directory`, or mounts one.
-pub(crate) fn open(directory: &Path, bound: Bound, mode: u32) -> Result<OwnedFd, DeliveryError> {
+pub(crate) fn open(directory: &Path, shape: &Shape) -> Result<OwnedFd, DeliveryError> {
     let place = open_place(directory)?;
     if !is_mount_root(&place).doing("look at", || directory.display().to_string())? {
-        return mount(directory, &place, bound, mode);
+        return mount(directory, &place, shape);
     }
     let root = beneath::openat2(
         &place,
@@ -45,7 +53,7 @@ pub(crate) fn open(directory: &Path, bound: Bound, mode: u32) -> Result<OwnedFd,
         ResolveFlags::BENEATH,
     )
     .doing("open", || directory.display().to_string())?;
-    adopt(directory, &root, bound)?;
+    adopt(directory, &root, shape.bound)?;
     Ok(root)
 }
 
@@ -63,7 +71,7 @@ pub(crate) fn is_mount_root(directory: impl AsFd) -> Result<bool, Errno> {
     Ok(status.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
-fn mount(directory: &Path, place: &OwnedFd, bound: Bound, mode: u32) -> Result<OwnedFd, DeliveryError> {
+fn mount(directory: &Path, place: &OwnedFd, shape: &Shape) -> Result<OwnedFd, DeliveryError> {
     let what = || format!("a tmpfs at {}", directory.display());
     let refused = |errno: Errno| match errno {
         Errno::PERM | Errno::ACCESS => DeliveryError::MountRefused {
@@ -77,9 +85,9 @@ fn mount(directory: &Path, place: &OwnedFd, bound: Bound, mode: u32) -> Result<O
     };
     let context = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC).map_err(refused)?;
     fsconfig_set_string(&context, "source", SOURCE).map_err(refused)?;
-    fsconfig_set_string(&context, "size", bound.bytes.to_string()).map_err(refused)?;
-    fsconfig_set_string(&context, "nr_inodes", bound.files.to_string()).map_err(refused)?;
-    fsconfig_set_string(&context, "mode", format!("{mode:o}")).map_err(refused)?;
+    fsconfig_set_string(&context, "size", shape.bound.bytes.to_string()).map_err(refused)?;
+    fsconfig_set_string(&context, "nr_inodes", shape.bound.files.to_string()).map_err(refused)?;
+    fsconfig_set_string(&context, "mode", format!("{:o}", shape.mode)).map_err(refused)?;
     match fsconfig_set_flag(&context, "noswap") {
         Ok(()) => {}
         // Linux before 6.4, or a user namespace.
@@ -87,10 +95,11 @@ fn mount(directory: &Path, place: &OwnedFd, bound: Bound, mode: u32) -> Result<O
         Err(errno) => return Err(refused(errno)),
     }
     fsconfig_create(&context).map_err(refused)?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+    let mut attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
         | MountAttrFlags::MOUNT_ATTR_NODEV
         | MountAttrFlags::MOUNT_ATTR_NOEXEC
         | MountAttrFlags::MOUNT_ATTR_RELATIME;
+    attributes.set(MountAttrFlags::MOUNT_ATTR_NOEXEC, !shape.exec);
     let mounted = fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, attributes).map_err(refused)?;
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(&mounted, "", place, "", flags).map_err(refused)?;

@@ -14,7 +14,7 @@ use strongroom_node_plan::Payload;
 use crate::error::{DeliveryError, Doing};
 use crate::layout::{Layout, elements};
 use crate::sub_path::{self, SubPath, SubPathError};
-use crate::tmpfs::{self, Bound};
+use crate::tmpfs::{self, Bound, Shape};
 use crate::{beneath, mounts};
 
 mod compare;
@@ -54,6 +54,8 @@ pub struct VolumeKind {
     pub medium: Medium,
     /// The permission bits of the volume's own directory.
     pub mode: u32,
+    /// Whether programs in it can be executed. Only a volume in memory can forbid it.
+    pub exec: bool,
 }
 
 impl VolumeKind {
@@ -62,6 +64,7 @@ impl VolumeKind {
         Self {
             medium: Medium::Memory { bytes, files },
             mode: 0o777,
+            exec: false,
         }
     }
 
@@ -70,7 +73,13 @@ impl VolumeKind {
         Self {
             medium: Medium::Directory,
             mode: 0o777,
+            exec: true,
         }
+    }
+
+    /// The same, but programs in it can be executed, as in an `emptyDir` in memory.
+    pub fn with_exec(self) -> Self {
+        Self { exec: true, ..self }
     }
 
     /// The same with other permission bits for the volume's own directory.
@@ -167,7 +176,7 @@ impl Volume {
     fn open_by(
         path: PathBuf,
         kind: VolumeKind,
-        open_memory: impl FnOnce(&Path, Bound, u32) -> Result<OwnedFd, DeliveryError>,
+        open_memory: impl FnOnce(&Path, &Shape) -> Result<OwnedFd, DeliveryError>,
     ) -> Result<Self, DeliveryError> {
         std::fs::create_dir_all(&path).map_err(|source| DeliveryError::Io {
             operation: "create",
@@ -175,7 +184,14 @@ impl Volume {
             source,
         })?;
         let root = match kind.medium {
-            Medium::Memory { bytes, files } => open_memory(&path, Bound { bytes, files }, kind.mode)?,
+            Medium::Memory { bytes, files } => {
+                let shape = Shape {
+                    bound: Bound { bytes, files },
+                    mode: kind.mode,
+                    exec: kind.exec,
+                };
+                open_memory(&path, &shape)?
+            }
             Medium::Directory => {
                 let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
                 rustix::fs::open(&path, flags, Mode::empty()).doing("open", || path.display().to_string())?
@@ -227,6 +243,12 @@ impl Volume {
         }
         self.sweep();
         let current = self.current_name()?;
+        if current.is_none() {
+            // Somebody took the link away, and what it led to is still there.
+            for (name, since) in self.left_behind()? {
+                self.retired.entry(name).or_insert(since);
+            }
+        }
         let holds = |name| {
             beneath::open_directory(&self.root, name)
                 .is_ok_and(|data| compare::holds(&data, &layout, ownership))

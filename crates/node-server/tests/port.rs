@@ -412,7 +412,7 @@ async fn logs() {
     assert_eq!(get("a/p/c").await, "200 hello\n");
     assert_eq!(
         get("a/p/c?timestamps=true").await,
-        "200 2026-01-02T03:04:05Z hello\n"
+        "200 2026-01-02T03:04:05.000000000Z hello\n"
     );
     assert_eq!(get("a/q/c").await, "404 pod \"q\" does not exist");
     assert_eq!(get("a/p/x").await, "404 container \"x\" not found in pod \"p\"");

@@ -1,6 +1,6 @@
 //! What a node is told.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use strongroom_node_plan::environment::EnvNames;
@@ -33,6 +33,9 @@ pub struct Config {
     /// Host and port under which pods reach the API server (`KUBERNETES_SERVICE_HOST`), in place of the address of
     /// service `default/kubernetes`, to which no way leads unless something like kube-proxy makes one.
     pub api_server: Option<(String, u16)>,
+    /// Where the API server listens, if that is this machine's loopback address: pods are given a port at the node's
+    /// own address that leads there, and `api_server` does not count.
+    pub local_api_server: Option<SocketAddr>,
     /// Version that the node reports (`kubeletVersion`), such as `v1.36.2+strongroom`.
     pub version: String,
     /// A container's log is moved away when it has grown beyond this many bytes.
@@ -58,6 +61,7 @@ impl Config {
             cluster_dns: Vec::new(),
             cluster_domain: "cluster.local".to_owned(),
             api_server: None,
+            local_api_server: None,
             version: format!("v1.36.2+strongroom-{}", env!("CARGO_PKG_VERSION")),
             log_max_bytes: 10 << 20,
             log_max_files: 5,

@@ -15,6 +15,17 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// Nothing can be opened at the node's address.
+    #[error(
+        "no port can be opened at {address}, where pods would find the API server; give an address of this machine with --node-ip"
+    )]
+    ApiGate {
+        /// The node's address.
+        address: std::net::IpAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
     /// The endpoint of the runtime is none.
     #[error(transparent)]
     Runtime(#[from] strongroom_cri::Error),

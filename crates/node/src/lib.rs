@@ -25,6 +25,7 @@
 //! - Files that cannot be made anew stay as they are.
 //! - Values are never in an event, a status, a log line or an error.
 
+mod api_gate;
 mod caches;
 mod config;
 mod container_config;
@@ -64,6 +65,7 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::api_gate::ApiGate;
 use crate::caches::Caches;
 use crate::context::Context;
 use crate::event_log::EventLog;
@@ -104,7 +106,21 @@ pub async fn run(
     let machine = Machine::read(&config.root_dir, &config.version);
     let server = Server::new(client.clone());
     let (events, writing) = EventLog::new(server.clone(), &config.name);
-    let services = Services::new(config.api_server.as_ref());
+    let gate = match (config.local_api_server, config.addresses.first()) {
+        (Some(server), Some(address)) => {
+            let gate = ApiGate::open(*address, server).await;
+            Some(gate.map_err(|source| Error::ApiGate {
+                address: *address,
+                source,
+            })?)
+        }
+        _ => None,
+    };
+    let api_server = match &gate {
+        Some(gate) => gate.address().ok(),
+        None => config.api_server.clone(),
+    };
+    let services = Services::new(api_server.as_ref());
     let context = Arc::new(Context {
         facts: NodeFacts {
             name: config.name.clone(),
@@ -128,6 +144,10 @@ pub async fn run(
         let shutdown = shutdown.clone();
         tokio::spawn(port::serve(port, client, context, pods, shutdown));
     }
+    let mut tasks = JoinSet::new();
+    if let Some(gate) = gate {
+        tasks.spawn(gate.serve(Arc::clone(&pods)));
+    }
     let registered = Arc::new(Notify::new());
     let registration = Registration {
         server: server.clone(),
@@ -137,7 +157,6 @@ pub async fn run(
         registered: Arc::clone(&registered),
     };
     let (listed_told, listed) = watch::channel(false);
-    let mut tasks = JoinSet::new();
     tasks.spawn(registration.run());
     tasks.spawn(writing);
     tasks.spawn(lease::keep(server.clone(), config.name.clone()));

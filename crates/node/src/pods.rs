@@ -1,6 +1,7 @@
 //! The pods of this node: each gets a worker when the server gives it to the node, and loses it when nothing is left.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,18 @@ impl Pods {
                 .clone()
         };
         self.workers().values().map(read).collect()
+    }
+
+    /// Whether one of the pods has this address.
+    pub fn has_address(&self, address: IpAddr) -> bool {
+        let has = |pod: &Pod| {
+            let ips = pod
+                .status
+                .iter()
+                .flat_map(|status| status.pod_ips.iter().flatten());
+            ips.into_iter().any(|own| own.ip.parse() == Ok(address))
+        };
+        self.shown().iter().any(|pod| has(pod))
     }
 
     /// Whether there is a worker for this pod.

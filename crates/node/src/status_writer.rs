@@ -225,9 +225,29 @@ fn difference(from: &Value, to: &Value) -> Value {
         {
             list.push(json!({ "$patch": "replace" }));
         }
+        if name == "conditions" {
+            clear_what_is_gone(from.get(name), &mut value);
+        }
         patch.insert(name.clone(), value);
     }
     Value::Object(patch)
+}
+
+/// Conditions are merged by their type: a reason or message that one has no more must be taken away.
+fn clear_what_is_gone(from: Option<&Value>, conditions: &mut Value) {
+    let old = from
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    for condition in conditions.as_array_mut().into_iter().flatten() {
+        let same = old.iter().find(|old| old.get("type") == condition.get("type"));
+        let (Some(Value::Object(same)), Value::Object(condition)) = (same, condition) else {
+            continue;
+        };
+        for field in same.keys() {
+            condition.entry(field).or_insert(Value::Null);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -251,6 +271,11 @@ mod tests {
                 json!({"phase": "Failed", "reason": "Evicted"}),
                 json!({"phase": "Failed"}),
                 json!({"reason": null}),
+            ),
+            (
+                json!({"conditions": [{"type": "Ready", "status": "False", "message": "not yet"}]}),
+                json!({"conditions": [{"type": "Ready", "status": "True"}]}),
+                json!({"conditions": [{"type": "Ready", "status": "True", "message": null}]}),
             ),
             (
                 json!({"podIPs": [{"ip": "1"}]}),

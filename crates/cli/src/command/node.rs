@@ -1,19 +1,24 @@
 //! `strongroom node`.
 
 mod bootstrap;
+mod serving;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use strongroom_client::request::ApiClient;
 use strongroom_hardening::Shortfall;
 use strongroom_node::Port;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+use self::serving::ServingCertificate;
 use crate::command_line::ConfigFlag;
 use crate::data_dir::{private_directory, write_private};
 use crate::server::Reloading;
@@ -84,8 +89,8 @@ pub struct Node {
     #[arg(long, value_name = "PORT", default_value_t = 10250, help_heading = "Serving")]
     pub port: u16,
 
-    /// The certificate that the node's own API serves with, with its chain, PEM; it names the node's address. Without
-    /// one, logs, commands and ports of its pods cannot be reached
+    /// The certificate that the node's own API serves with, with its chain, PEM; it names the node's address
+    /// [default: the node asks the server for one, which somebody must approve]
     #[arg(
         long,
         value_name = "FILE",
@@ -153,13 +158,10 @@ impl Node {
         let authorities = config.root_cert.clone().unwrap_or_default();
         let client = strongroom_client::https::client(&config)?;
         let root_dir = std::path::absolute(&self.root_dir)?;
-        let port = self.listen(&root_dir, &authorities)?;
+        let port = self.listen(&root_dir, &authorities, &client)?;
         let mut node = self.node.config(root_dir);
         node.pod_logs_dir = std::path::absolute(&self.pod_logs_dir)?;
-        node.port = match &port {
-            Some(port) => port.address()?.port(),
-            None => self.port,
-        };
+        node.port = port.address()?.port();
         node.api_server = api_server;
         let stop = CancellationToken::new();
         shutdown::on_signal(stop.clone(), Duration::ZERO, || {})?;
@@ -168,35 +170,47 @@ impl Node {
             node.name,
             std::process::id()
         ))?;
-        strongroom_node::run(client, node, port, stop).await?;
+        strongroom_node::run(client, node, Some(port), stop).await?;
         Ok(())
     }
 
     /// Where the node's own API will be; `authorities` are those of the kubeconfig, DER.
-    fn listen(&self, root_dir: &Path, authorities: &[Vec<u8>]) -> anyhow::Result<Option<Port>> {
-        let (Some(certificate), Some(key)) = (&self.tls_cert_file, &self.tls_private_key_file) else {
-            tracing::warn!(
-                "logs, commands and ports of this node's pods cannot be reached: there is no --tls-cert-file"
-            );
-            return Ok(None);
+    fn listen(
+        &self,
+        root_dir: &Path,
+        authorities: &[Vec<u8>],
+        client: &kube::Client,
+    ) -> anyhow::Result<Port> {
+        let directory = root_dir.join("pki");
+        let changed = Arc::new(Notify::new());
+        let [certificate, key] = match (&self.tls_cert_file, &self.tls_private_key_file) {
+            (Some(certificate), Some(key)) => [certificate.clone(), key.clone()],
+            _ => {
+                let address = self.node.address();
+                let own = ServingCertificate::prepare(directory.clone(), &self.node.name(), address)?;
+                let files = own.files();
+                let changed = Arc::clone(&changed);
+                let client = ApiClient::named(client.clone(), "strongroom-node");
+                tokio::spawn(own.keep(client, move || changed.notify_one()));
+                files
+            }
         };
         let client_ca = match &self.client_ca_file {
             Some(file) => file.clone(),
             None => {
-                let file = root_dir.join("client-ca.crt");
+                let file = directory.join("client-ca.crt");
                 let pem: String = authorities.iter().map(|der| pki::pem(der)).collect();
-                private_directory(root_dir)
+                private_directory(&directory)
                     .and_then(|()| write_private(&file, pem.as_bytes()))
                     .with_context(|| format!("{} cannot be written", file.display()))?;
                 file
             }
         };
-        let files = [certificate.clone(), key.clone(), client_ca];
-        let mut tls = Reloading::load(files, server::node_server_config)?;
+        let mut tls = Reloading::load([certificate, key, client_ca], server::node_server_config)?;
         let current = tls.current();
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(ROUND).await;
+                let _ = tokio::time::timeout(ROUND, changed.notified()).await;
                 match tls.reload() {
                     Ok(true) => tracing::info!("new connections use the new certificates"),
                     Ok(false) => {}
@@ -205,9 +219,9 @@ impl Node {
             }
         });
         let listener = address::listen_for_node(self.address, self.port)?;
-        Ok(Some(Port {
+        Ok(Port {
             listener: TcpListener::from_std(listener)?,
             tls: current,
-        }))
+        })
     }
 }

@@ -7,6 +7,7 @@ mod on_change;
 mod place;
 mod private_mounts;
 mod process;
+mod pulse;
 mod server;
 mod signals;
 mod source;

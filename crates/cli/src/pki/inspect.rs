@@ -41,6 +41,14 @@ pub(super) fn is_issued_by(certificate: &str, authority: &str) -> bool {
     issuer.is_some() && issuer == authority
 }
 
+/// Whether nobody but itself stands behind a certificate.
+pub(super) fn is_self_signed(certificate: &str) -> bool {
+    with_certificate(certificate, |certificate| {
+        Some(certificate.issuer() == certificate.subject())
+    })
+    .unwrap_or(false)
+}
+
 fn issuer_key(extension: &ParsedExtension<'_>) -> Option<Vec<u8>> {
     match extension {
         ParsedExtension::AuthorityKeyIdentifier(id) => Some(id.key_identifier.as_ref()?.0.to_vec()),

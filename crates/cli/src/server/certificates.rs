@@ -240,11 +240,15 @@ pub fn node_server_config([certificate, key, client_ca]: &Contents) -> anyhow::R
 
 fn names(settings: &Settings) -> Names {
     let system = rustix::system::uname();
-    let addresses = [
+    let mut addresses = vec![
         settings.bind_address,
         address::advertised(settings.advertise_address, settings.bind_address),
         address::local(settings.advertise_address, settings.bind_address),
     ];
+    // Pods of a node in this process call the server at the node's address.
+    if settings.node.container_runtime_endpoint.is_some() {
+        addresses.push(settings.node.address());
+    }
     Names::of_server(&system.nodename().to_string_lossy(), &addresses)
 }
 

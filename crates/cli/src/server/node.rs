@@ -50,7 +50,11 @@ pub fn start(
     config.port = port
         .address()
         .map_or(settings.node_port, |address| address.port());
-    config.api_server = Some((advertised.ip().to_string(), advertised.port()));
+    if advertised.ip().is_loopback() {
+        config.local_api_server = Some(advertised);
+    } else {
+        config.api_server = Some((advertised.ip().to_string(), advertised.port()));
+    }
     let identity = Identity {
         user: settings.node.user(),
         groups: [NODES, "system:authenticated"].map(str::to_owned).to_vec(),

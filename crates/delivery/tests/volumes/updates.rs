@@ -187,6 +187,26 @@ fn another_file_system_is_not_taken_over() {
 }
 
 #[test]
+fn programs_in_a_volume() {
+    for (kind, runs) in [
+        (VolumeKind::memory(1 << 20, 100), false),
+        (VolumeKind::memory(1 << 20, 100).with_exec(), true),
+        (VolumeKind::directory(), true),
+    ] {
+        let scratch = Scratch::new();
+        let mut volume = scratch.open(kind);
+        volume
+            .publish(
+                &payload(&[("program", "#!/bin/sh\nexit 0", 0o755)]),
+                &Ownership::default(),
+            )
+            .unwrap();
+        let ran = std::process::Command::new(volume.path().join("program")).status();
+        assert_eq!(ran.is_ok_and(|status| status.success()), runs, "{kind:?}");
+    }
+}
+
+#[test]
 fn a_volume_over_another() {
     let scratch = Scratch::new();
     let mut below = scratch.memory();

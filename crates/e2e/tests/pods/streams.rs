@@ -2,9 +2,11 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use strongroom_e2e::{BUSYBOX, Kubectl, Pods};
+use strongroom_e2e::{BUSYBOX, Kubectl, Pods, python};
 
 const VERSIONS: [&str; 3] = ["1.20", "1.32", "1.36"];
 
@@ -181,4 +183,58 @@ fn ports() {
         let _ = child.kill();
         let _ = child.wait();
     }
+}
+
+#[test]
+fn the_official_python_client() {
+    let world = start();
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/python/streams.py");
+    let output = Command::new("timeout")
+        .arg("120")
+        .arg(python())
+        .arg(script)
+        .arg(world.server.kubeconfig())
+        .env("HOME", world.server.scratch())
+        .output()
+        .expect("Python runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+}
+
+/// A node on another machine makes its own key; its certificate is somebody's decision.
+#[test]
+fn a_node_is_believed_once_its_certificate_is_approved() {
+    let world = Pods::with_a_worker();
+    world.apply(&format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {{name: far}}
+spec:
+  nodeName: {node}
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {{name: c, image: {BUSYBOX}, command: [sh, -c, "echo here; sleep 3600"]}}
+"#,
+        node = world.node
+    ));
+    world.ready("far");
+    let refused = world.kubectl.fails(&["logs", "far"]);
+    assert!(refused.contains("invalid peer certificate"), "{refused}");
+    let insecure = ["logs", "far", "--insecure-skip-tls-verify-backend"];
+    assert_eq!(world.kubectl.ok(&insecure), "here\n");
+
+    let request = world.until("the node asks for a certificate", || {
+        let list = world.kubectl.json(&["get", "csr", "-o", "json"]);
+        let items = list["items"].as_array()?.clone();
+        let serving = items
+            .iter()
+            .find(|item| item["spec"]["signerName"] == "kubernetes.io/kubelet-serving")?;
+        Some(serving["metadata"]["name"].as_str()?.to_owned())
+    });
+    world.kubectl.ok(&["certificate", "approve", &request]);
+    world.until("the node is believed", || {
+        (world.kubectl.run(&["logs", "far"]).stdout == "here\n").then_some(())
+    });
+    assert_eq!(world.kubectl.ok(&["exec", "far", "--", "echo", "hi"]), "hi\n");
 }

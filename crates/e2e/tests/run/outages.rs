@@ -1,8 +1,10 @@
 //! The server goes away and comes back; the command does not notice.
 
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::running::{PATIENCE, Place, comes_true, inside};
+use crate::unprivileged::Home;
 
 #[test]
 fn the_last_good_files_stay_and_changes_are_caught_up_with() {
@@ -94,4 +96,122 @@ fn without_a_server_nothing_is_started() {
         errors.contains("cannot be reached") && errors.contains("Start it with `strongroom up`"),
         "{errors}"
     );
+}
+
+/// Marks what one user says to a server, so that it can be lost in both directions.
+struct Partition {
+    mark: [&'static str; 12],
+    user: String,
+    port: String,
+}
+
+const LOST: [&str; 8] = ["-i", "lo", "-m", "connmark", "--mark", "8731", "-j", "DROP"];
+
+impl Partition {
+    fn between(user: u32, port: u16) -> Partition {
+        let mark = [
+            "-p",
+            "tcp",
+            "--dport",
+            "",
+            "-m",
+            "owner",
+            "--uid-owner",
+            "",
+            "-j",
+            "CONNMARK",
+            "--set-mark",
+            "8731",
+        ];
+        let partition = Partition {
+            mark,
+            user: user.to_string(),
+            port: port.to_string(),
+        };
+        partition.mark("-A");
+        partition
+    }
+
+    fn mark(&self, action: &str) {
+        let mut rule = self.mark.to_vec();
+        (rule[3], rule[7]) = (&self.port, &self.user);
+        iptables(&[&["-t", "mangle", action, "OUTPUT"], &rule[..]].concat());
+    }
+
+    fn begin(&self) {
+        iptables(&[&["-I", "INPUT"], &LOST[..]].concat());
+    }
+
+    fn end(&self) {
+        iptables(&[&["-D", "INPUT"], &LOST[..]].concat());
+    }
+}
+
+impl Drop for Partition {
+    fn drop(&mut self) {
+        self.mark("-D");
+        if std::thread::panicking() {
+            let _ = Command::new("iptables")
+                .args(["-D", "INPUT"])
+                .args(LOST)
+                .stderr(Stdio::null())
+                .status();
+        }
+    }
+}
+
+fn iptables(arguments: &[&str]) {
+    let status = Command::new("iptables").arg("-w").args(arguments).status();
+    assert!(status.expect("iptables is installed").success(), "{arguments:?}");
+}
+
+/// R12: nothing says that the connection is dead, and TCP would take its time to go on.
+#[test]
+fn a_partition_is_caught_up_with_within_two_seconds() {
+    const USER: u32 = 61_234;
+    let place = Place::new();
+    place.secret("db", &[("a", "1")]);
+    let home = Home::new(&place, USER);
+    let partition = Partition::between(USER, place.server.port());
+    let mut running = home.run(
+        &[],
+        &[
+            "--secret-dir",
+            "db=files",
+            "--",
+            "sh",
+            "-c",
+            "echo ready; while :; do sleep 0.1; done",
+        ],
+    );
+    running.prints("ready");
+    let file = inside(&running, &home.path().join("files/a"));
+    let holds = |value: &str, patience| {
+        comes_true(patience, || {
+            std::fs::read_to_string(&file).is_ok_and(|text| text == value)
+        })
+    };
+    let mut slowest = Duration::ZERO;
+    for (round, seconds) in [(2, 1), (4, 8), (6, 20)] {
+        partition.begin();
+        place.secret("db", &[("a", &round.to_string())]);
+        std::thread::sleep(Duration::from_secs(seconds));
+        let value = (round + 1).to_string();
+        place.secret("db", &[("a", &value)]);
+        assert!(holds(
+            &if round == 2 {
+                "1".to_owned()
+            } else {
+                (round - 1).to_string()
+            },
+            Duration::ZERO
+        ));
+        partition.end();
+        let healed = Instant::now();
+        assert!(holds(&value, Duration::from_secs(30)), "{}", running.errors());
+        println!("current {:?} after a partition of {seconds} s", healed.elapsed());
+        slowest = slowest.max(healed.elapsed());
+    }
+    assert!(slowest < Duration::from_secs(3), "{slowest:?}");
+    assert!(running.is_running());
 }

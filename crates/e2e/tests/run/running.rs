@@ -46,14 +46,33 @@ impl Place {
         self.put("configmaps", name, json!({"data": text(data)}))
     }
 
+    /// Gives a user these verbs on one Secret, and no others.
+    pub fn role(&self, name: &str, user: &str, verbs: &[&str], secret: &str) {
+        let rules =
+            json!([{"apiGroups": [""], "resources": ["secrets"], "resourceNames": [secret], "verbs": verbs}]);
+        let group = "rbac.authorization.k8s.io";
+        let reference = json!({"apiGroup": group, "kind": "Role", "name": name});
+        let subjects = json!([{"apiGroup": group, "kind": "User", "name": user}]);
+        let base = format!("/apis/{group}/v1/namespaces/default");
+        self.put_at(&format!("{base}/roles"), name, json!({"rules": rules}));
+        self.put_at(
+            &format!("{base}/rolebindings"),
+            name,
+            json!({"roleRef": reference, "subjects": subjects}),
+        );
+    }
+
     /// Makes an object be so, with this name.
-    pub fn put(&self, resource: &str, name: &str, mut body: Value) -> Instant {
+    pub fn put(&self, resource: &str, name: &str, body: Value) -> Instant {
+        self.put_at(&format!("/api/v1/namespaces/default/{resource}"), name, body)
+    }
+
+    fn put_at(&self, collection: &str, name: &str, mut body: Value) -> Instant {
         body["metadata"] = json!({"name": name});
-        let collection = format!("/api/v1/namespaces/default/{resource}");
         self.runtime.block_on(async {
             let mut reply = self.client.put(&format!("{collection}/{name}"), &body).await;
             if reply.status == 404 {
-                reply = self.client.post(&collection, &body).await;
+                reply = self.client.post(collection, &body).await;
             }
             assert!(reply.status == 200 || reply.status == 201, "{}", reply.text());
         });

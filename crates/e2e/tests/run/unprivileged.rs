@@ -10,11 +10,11 @@ use crate::running::{Place, Running};
 
 const NOBODY: u32 = 65534;
 
-/// What user 65534 needs: a program and a kubeconfig that can be read, and a directory of one's own.
-struct Home(tempfile::TempDir);
+/// What a user needs: a program and a kubeconfig that can be read, and a directory of one's own.
+pub struct Home(tempfile::TempDir, u32);
 
 impl Home {
-    fn new(place: &Place) -> Home {
+    pub fn new(place: &Place, user: u32) -> Home {
         let home = tempfile::tempdir().unwrap();
         std::fs::set_permissions(home.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
         let program = home.path().join("strongroom");
@@ -25,19 +25,25 @@ impl Home {
         std::fs::copy(place.server.kubeconfig(), &kubeconfig).unwrap();
         std::fs::create_dir(home.path().join("files")).unwrap();
         for path in [home.path(), &kubeconfig, &home.path().join("files")] {
-            chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+            chown(path, Some(user), Some(user)).unwrap();
         }
-        Home(home)
+        Home(home, user)
     }
 
-    fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.0.path()
     }
 
-    fn run(&self, before: &[&str], arguments: &[&str]) -> Running {
+    pub fn run(&self, before: &[&str], arguments: &[&str]) -> Running {
         let mut command = Command::new("setpriv");
         command
-            .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+            .args([
+                "--reuid",
+                &self.1.to_string(),
+                "--regid",
+                &self.1.to_string(),
+                "--clear-groups",
+            ])
             .args(before)
             .arg("--")
             .arg(self.path().join("strongroom"))
@@ -53,7 +59,7 @@ impl Home {
 fn files_by_a_user_namespace() {
     let place = Place::new();
     place.secret("db", &[("a", "1")]);
-    let home = Home::new(&place);
+    let home = Home::new(&place, NOBODY);
     let script = "id -u; id -g; stat -L -c '%a %u:%g' files/a; cat files/a new/er/a; echo; \
                   trap 'cat files/a; echo; exit 0' USR1; echo ready; while :; do sleep 0.1; done";
     let mut running = home.run(
@@ -90,7 +96,7 @@ fn files_by_a_user_namespace() {
 fn without_namespaces_it_says_what_is_needed() {
     let place = Place::new();
     place.secret("db", &[("a", "1")]);
-    let home = Home::new(&place);
+    let home = Home::new(&place, NOBODY);
     // In a user namespace that may have no more below it.
     let limited = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$@\"";
     let mut command = Command::new("setpriv");

@@ -62,7 +62,12 @@ impl BootstrapFlags {
         params.distinguished_name.push(DnType::OrganizationName, NODES);
         params.distinguished_name.push(DnType::CommonName, &user);
         let request = params.serialize_request(&key)?.pem()?;
-        let name = ask(&client, node, &request).await?;
+        let asked = Asked {
+            prefix: "node-csr",
+            signer: "kubernetes.io/kube-apiserver-client-kubelet",
+            usages: &["digital signature", "client auth"],
+        };
+        let name = ask(&client, node, &request, &asked).await?;
         tracing::info!(request = name, "waiting for the node's certificate");
         let certificate = tokio::time::timeout(PATIENCE, granted(&client, &name))
             .await
@@ -106,15 +111,31 @@ async fn client(server: &str, authority: &str, token: &str) -> anyhow::Result<Ap
     ))
 }
 
-async fn ask(client: &ApiClient, node: &str, request: &str) -> anyhow::Result<String> {
+/// What a certificate is asked for.
+pub(super) struct Asked {
+    /// The beginning of the request's name.
+    pub prefix: &'static str,
+    /// Who shall sign it.
+    pub signer: &'static str,
+    /// What it is for.
+    pub usages: &'static [&'static str],
+}
+
+/// Asks for a certificate; the name of the request.
+pub(super) async fn ask(
+    client: &ApiClient,
+    node: &str,
+    request: &str,
+    asked: &Asked,
+) -> anyhow::Result<String> {
     let object = json!({
         "apiVersion": "certificates.k8s.io/v1",
         "kind": "CertificateSigningRequest",
-        "metadata": { "generateName": format!("node-csr-{node}-") },
+        "metadata": { "generateName": format!("{}-{node}-", asked.prefix) },
         "spec": {
             "request": STANDARD.encode(request),
-            "signerName": "kubernetes.io/kube-apiserver-client-kubelet",
-            "usages": ["digital signature", "client auth"],
+            "signerName": asked.signer,
+            "usages": asked.usages,
         },
     });
     let made: Value = client.create_returning(REQUESTS, &object).await?;
@@ -122,7 +143,8 @@ async fn ask(client: &ApiClient, node: &str, request: &str) -> anyhow::Result<St
     Ok(name.context("the server gave the request no name")?.to_owned())
 }
 
-async fn granted(client: &ApiClient, name: &str) -> anyhow::Result<String> {
+/// The certificate, once it is signed.
+pub(super) async fn granted(client: &ApiClient, name: &str) -> anyhow::Result<String> {
     let path = format!("{REQUESTS}/{name}");
     loop {
         let request: Value = client.get(&path, Form::Object).await?;

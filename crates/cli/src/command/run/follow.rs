@@ -7,19 +7,21 @@ use std::time::{Duration, Instant};
 use futures::StreamExt as _;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::api::{ListParams, WatchEvent, WatchParams};
-use kube::{Api, Resource, ResourceExt as _};
+use kube::{Api, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::Sender;
+use tokio::sync::watch::Receiver;
 use zeroize::Zeroizing;
 
 use super::source::Wanted;
 use super::variables::Contents;
 use crate::command::access::connection::deepest;
 
-/// How long one watch lasts; a connection that died without a word is noticed soon after.
-const WATCH_SECONDS: u32 = 60;
-const WATCH_PATIENCE: Duration = Duration::from_secs(70);
-const LIST_PATIENCE: Duration = Duration::from_secs(15);
+/// How long one watch lasts, and when it is given up should it not end.
+const WATCH_SECONDS: u32 = 290;
+const WATCH_PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(15);
+const SILENT: &str = "it does not answer";
 /// Between attempts: the first pause, doubled up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
@@ -81,6 +83,8 @@ enum End {
     Unheard,
     /// Its time was up.
     TimeIsUp,
+    /// The server was away for a while, and the connection may not have noticed.
+    NewConnection,
     /// The server cannot go on from there: the object is read again.
     StartAgain,
     /// The server refused, with these words.
@@ -102,21 +106,29 @@ impl From<kube::Error> for End {
     }
 }
 
-/// Follows one object until it is immutable or nobody listens.
-pub async fn follow<Object: Followed>(api: Api<Object>, wanted: Wanted, changes: Sender<Change>) {
+/// Follows one object until it is immutable or nobody listens. When `pulse` beats, the connection is given up for
+/// a new one.
+pub async fn follow<Object: Followed>(
+    api: Api<Object>,
+    wanted: Wanted,
+    changes: Sender<Change>,
+    mut pulse: Receiver<u64>,
+) {
     let mut follower = Follower {
         api,
         wanted,
         changes,
         version: None,
+        too_old: None,
         lost: false,
     };
     let mut pause = FIRST_PAUSE;
     loop {
         let began = Instant::now();
-        let end = match follower.step().await {
-            Err(end) => end,
-            Ok(()) => End::TimeIsUp,
+        // A step that is given up has told nothing that it will not tell again.
+        let end = tokio::select! {
+            step = follower.step() => step.err().unwrap_or(End::TimeIsUp),
+            Ok(()) = pulse.changed() => End::NewConnection,
         };
         let reason = match end {
             End::Immutable | End::Unheard => return,
@@ -124,9 +136,13 @@ pub async fn follow<Object: Followed>(api: Api<Object>, wanted: Wanted, changes:
                 pause = FIRST_PAUSE;
                 continue;
             }
+            End::NewConnection => {
+                pause = FIRST_PAUSE;
+                continue;
+            }
             End::TimeIsUp => None,
             End::StartAgain => {
-                follower.version = None;
+                follower.too_old = follower.version.take();
                 None
             }
             End::Refused(message) => {
@@ -148,7 +164,8 @@ pub async fn follow<Object: Followed>(api: Api<Object>, wanted: Wanted, changes:
         {
             return;
         }
-        tokio::time::sleep(pause).await;
+        // Whatever the server said last, it is worth asking again once it is back.
+        let _ = tokio::time::timeout(pause, pulse.changed()).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
@@ -159,7 +176,17 @@ struct Follower<Object> {
     changes: Sender<Change>,
     /// From which resourceVersion to go on; the object is read first if there is none.
     version: Option<String>,
+    /// A resourceVersion that the server could not go on from.
+    too_old: Option<String>,
     lost: bool,
+}
+
+/// What the server answers, if it does in time.
+async fn patiently<T>(answer: impl Future<Output = kube::Result<T>>) -> Result<T, End> {
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(answered) => Ok(answered?),
+        Err(_) => Err(End::Away(SILENT.to_owned())),
+    }
 }
 
 impl<Object: Followed> Follower<Object> {
@@ -174,9 +201,8 @@ impl<Object: Followed> Follower<Object> {
         let parameters = WatchParams::default().fields(&selector).timeout(WATCH_SECONDS);
         let deadline = Instant::now() + WATCH_PATIENCE;
         let patience = || deadline.saturating_duration_since(Instant::now());
-        let silent = |_| End::Away("it does not answer".to_owned());
-        let watch = tokio::time::timeout(LIST_PATIENCE, self.api.watch(&parameters, &version));
-        let mut events = pin!(watch.await.map_err(silent)??);
+        let silent = |_| End::Away(SILENT.to_owned());
+        let mut events = pin!(patiently(self.api.watch(&parameters, &version)).await?);
         self.found().await?;
         while let Some(event) = tokio::time::timeout(patience(), events.next())
             .await
@@ -184,12 +210,14 @@ impl<Object: Followed> Follower<Object> {
         {
             match event? {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => {
-                    self.version = object.resource_version();
+                    let version = object.resource_version();
                     self.seen(Some(object.into_contents())).await?;
+                    self.version = version;
                 }
                 WatchEvent::Deleted(object) => {
-                    self.version = object.resource_version();
+                    let version = object.resource_version();
                     self.seen(None).await?;
+                    self.version = version;
                 }
                 WatchEvent::Bookmark(bookmark) => self.version = Some(bookmark.metadata.resource_version),
                 WatchEvent::Error(status) => return Err(kube::Error::Api(status).into()),
@@ -198,16 +226,25 @@ impl<Object: Followed> Follower<Object> {
         Ok(())
     }
 
-    /// The object by a list of itself, which says from where to watch even if it does not exist.
+    /// The object, and from where to watch: by a list of itself, which knows that even if there is no object.
     async fn read(&mut self, selector: &str) -> Result<String, End> {
         let parameters = ListParams::default().fields(selector);
-        let listed = tokio::time::timeout(LIST_PATIENCE, self.api.list(&parameters)).await;
-        let list = listed.map_err(|_| End::Away("it does not answer".to_owned()))??;
-        let version = list.metadata.resource_version.unwrap_or_default();
+        let listed = patiently(self.api.list(&parameters)).await;
+        let (object, version) = match listed {
+            Ok(list) => (list.items.into_iter().next(), list.metadata.resource_version),
+            // Who may get and watch it needs no list.
+            Err(End::Refused(_)) => {
+                let object = patiently(self.api.get_opt(&self.wanted.name)).await?;
+                let version = object.as_ref().and_then(ResourceExt::resource_version);
+                // A version that is too old was tried in vain; without one, a watch begins with what there is.
+                let version = version.filter(|version| self.too_old.as_ref() != Some(version));
+                (object, version)
+            }
+            Err(end) => return Err(end),
+        };
         self.found().await?;
-        self.seen(list.items.into_iter().next().map(Followed::into_contents))
-            .await?;
-        Ok(version)
+        self.seen(object.map(Followed::into_contents)).await?;
+        Ok(version.unwrap_or_default())
     }
 
     async fn found(&mut self) -> Result<(), End> {

@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use futures::future::try_join_all;
+use http::Uri;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{Api, Client};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::follow::{self, Change, Followed};
+use super::pulse;
 use super::source::{Kind, Wanted};
 use super::variables::{Contents, Known};
 use crate::command::access::connection::{configuration, deepest};
@@ -23,6 +25,8 @@ const CHANGES: usize = 16;
 pub struct Server {
     client: Client,
     url: String,
+    /// Where connections go, unless they go through a proxy.
+    address: Option<Uri>,
     namespace: String,
 }
 
@@ -35,11 +39,13 @@ impl Server {
     ) -> anyhow::Result<Server> {
         let config = configuration(kubeconfig, data_dir).await?;
         let url = config.cluster_url.to_string();
+        let address = config.proxy_url.is_none().then(|| config.cluster_url.clone());
         let client = Client::try_from(config).context("The kubeconfig cannot be used")?;
         let namespace = namespace.unwrap_or_else(|| client.default_namespace().to_owned());
         Ok(Server {
             client,
             url,
+            address,
             namespace,
         })
     }
@@ -67,15 +73,19 @@ impl Server {
     /// Tells every change of these objects from now on, beginning with how they are.
     pub fn follow(&self, wanted: BTreeSet<Wanted>) -> mpsc::Receiver<Change> {
         let (sender, receiver) = mpsc::channel(CHANGES);
+        let (beats, pulse) = watch::channel(0);
+        if let Some(address) = self.address.clone().filter(|_| !wanted.is_empty()) {
+            tokio::spawn(pulse::beat(address, beats));
+        }
         for wanted in wanted {
-            let sender = sender.clone();
+            let (sender, pulse) = (sender.clone(), pulse.clone());
             match wanted.kind {
-                Kind::Secret => drop(tokio::spawn(follow::follow(self.api::<Secret>(), wanted, sender))),
-                Kind::ConfigMap => drop(tokio::spawn(follow::follow(
-                    self.api::<ConfigMap>(),
-                    wanted,
-                    sender,
-                ))),
+                Kind::Secret => {
+                    tokio::spawn(follow::follow(self.api::<Secret>(), wanted, sender, pulse));
+                }
+                Kind::ConfigMap => {
+                    tokio::spawn(follow::follow(self.api::<ConfigMap>(), wanted, sender, pulse));
+                }
             }
         }
         receiver

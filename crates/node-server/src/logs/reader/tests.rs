@@ -110,7 +110,7 @@ async fn selections() {
         tail_lines: Some(1),
         ..all()
     };
-    check(stamped, "2026-01-02T03:04:09.1Z four\n").await;
+    check(stamped, "2026-01-02T03:04:09.100000000Z four\n").await;
 }
 
 #[tokio::test]
