@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::world::{Case, World, pod};
+use crate::world::{Case, World};
 
 #[test]
 fn variables() {
@@ -105,19 +105,6 @@ fn variables() {
             "downward variables default downward\n",
         ),
     ]);
-    // Pods §4.2; where Kubernetes gives the address of its Service, nothing would lead to a server here.
-    let (host, port) = ("127.0.0.1", world.pods.server.port());
-    let expect = format!("{host}:{port} {port} tcp://{host}:{port} tcp\n");
-    let line = format!(
-        "echo $KUBERNETES_SERVICE_HOST:$KUBERNETES_SERVICE_PORT $KUBERNETES_SERVICE_PORT_HTTPS $KUBERNETES_PORT $KUBERNETES_PORT_{port}_TCP_PROTO"
-    );
-    world.apply(&pod(
-        "announced",
-        "enableServiceLinks: false",
-        &format!("command: [sh, -c, '{line}']"),
-    ));
-    world.in_phase("announced", "Succeeded");
-    assert_eq!(world.log("announced", "c"), expect);
     world.check(&[Case {
         section: "5",
         name: "no-name-twice",

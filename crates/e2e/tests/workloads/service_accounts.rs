@@ -1,5 +1,7 @@
 //! Tokens in pods and what a node may read: checklist §7.1 and §7.2.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::world::{Case, World, sleeping};
@@ -181,4 +183,45 @@ fn a_node_reads_what_its_pods_need() {
     let body = json!({"metadata": {"name": "foo"}});
     assert_eq!(status("POST", "/api/v1/nodes", body), 403);
     assert_eq!(status("DELETE", "/api/v1/nodes/foo", Value::Null), 403);
+}
+
+/// Pods §4.2, checklist §7.1.6 in short: what a client in a pod finds leads it to the server, which it may trust.
+#[test]
+fn an_in_cluster_client_reaches_the_server() {
+    let world = World::new("in-cluster");
+    world.apply(&sleeping("p", "enableServiceLinks: false", ""));
+    world.ready("p");
+    let variable = |name: &str| world.sh("p", &format!("printf %s ${name}"));
+    let (host, port) = (
+        variable("KUBERNETES_SERVICE_HOST"),
+        variable("KUBERNETES_SERVICE_PORT"),
+    );
+    assert_eq!(variable("KUBERNETES_SERVICE_PORT_HTTPS"), port);
+    assert_eq!(variable("KUBERNETES_PORT"), format!("tcp://{host}:{port}"));
+    assert_eq!(variable(&format!("KUBERNETES_PORT_{port}_TCP_PROTO")), "tcp");
+    let reached = world.sh("p", &format!("nc -w 5 {host} {port} < /dev/null && echo reached"));
+    assert_eq!(reached, "reached\n", "{host}:{port} from the pod's network");
+    // busybox has no TLS: the host's curl takes the pod's own files.
+    let scratch = world.pods.server.scratch();
+    let file = |name: &str| {
+        let path = scratch.join(format!("in-cluster-{name}"));
+        std::fs::write(&path, world.sh("p", &format!("cat {PLACE}/{name}"))).expect("a file");
+        path
+    };
+    let token = std::fs::read_to_string(file("token")).expect("text");
+    let output = Command::new("curl")
+        .args(["-sS", "--max-time", "20", "--cacert"])
+        .arg(file("ca.crt"))
+        .args(["-H", &format!("Authorization: Bearer {token}")])
+        .arg(format!(
+            "https://{host}:{port}/api/v1/namespaces/in-cluster/secrets"
+        ))
+        .output()
+        .expect("curl runs");
+    let reply: Value = serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
+    assert_eq!(
+        reply["message"],
+        "secrets is forbidden: User \"system:serviceaccount:in-cluster:default\" cannot list resource \"secrets\" in API group \"\" in the namespace \"in-cluster\""
+    );
 }
