@@ -127,6 +127,16 @@ fn commands() {
             "{version}: two megabytes do not come back"
         );
 
+        let file = kubectl.file("there.txt", "there and back\n");
+        let back = kubectl.home().join("back.txt");
+        let (file, back) = (file.display().to_string(), back.display().to_string());
+        kubectl.ok(&["cp", &file, "talker:/tmp/there.txt", "-c", "c"]);
+        kubectl.ok(&["cp", "talker:/tmp/there.txt", &back, "-c", "c"]);
+        assert_eq!(
+            std::fs::read_to_string(&back).expect("a copy"),
+            "there and back\n"
+        );
+
         let absent = kubectl.run(&["exec", "talker", "-c", "c", "--", "no-such-program"]);
         assert_ne!(absent.code, 0);
         assert!(absent.stderr.contains("no-such-program"), "{absent:?}");
@@ -136,6 +146,105 @@ fn commands() {
             "{unknown}"
         );
     }
+}
+
+/// What the audit log tells of a command: `verb stage code` for each record.
+fn recorded(world: &Pods) -> Vec<String> {
+    let text = std::fs::read_to_string(world.server.audit_log()).expect("an audit log");
+    let events = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    events
+        .filter(|event| event["objectRef"]["subresource"] == "exec")
+        .map(|event| {
+            let uri = event["requestURI"].as_str().unwrap_or_default();
+            assert!(uri.contains("command=(not recorded)"), "{uri}");
+            let word = |field: &serde_json::Value| field.as_str().unwrap_or_default().to_owned();
+            format!(
+                "{} {} {}",
+                word(&event["verb"]),
+                word(&event["stage"]),
+                event["responseStatus"]["code"]
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn commands_are_recorded_from_beginning_to_end() {
+    let world = start();
+    // 1.20 asks by POST for SPDY, the others by GET for a websocket.
+    for (version, verb) in [("1.20", "create"), ("1.32", "get"), ("1.36", "get")] {
+        let before = recorded(&world).len();
+        let kubectl = Kubectl::new(version, &world.server);
+        kubectl.ok(&["exec", "talker", "-c", "c", "--", "true"]);
+        let expect = ["ResponseStarted 101", "ResponseComplete 101"].map(|rest| format!("{verb} {rest}"));
+        world.until("the command is recorded", || {
+            (recorded(&world)[before..] == expect).then_some(())
+        });
+    }
+}
+
+#[test]
+fn a_node_answers_those_who_may() {
+    let world = Pods::start();
+    let port = world.until("the node says where it is", || {
+        let node = world.get("node", &world.node)?;
+        node.pointer("/status/daemonEndpoints/kubeletEndpoint/Port")?
+            .as_u64()
+    });
+    let node = world.get("node", &world.node).expect("a node");
+    let addresses = node["status"]["addresses"].as_array().expect("addresses");
+    let address = addresses
+        .iter()
+        .find(|address| address["type"] == "InternalIP")
+        .expect("one");
+    let address = address["address"].as_str().expect("text");
+    let ask = |path: &str, token: Option<&str>| {
+        let mut command = Command::new("curl");
+        command.args([
+            "-sk",
+            "-w",
+            " %{http_code}",
+            &format!("https://{address}:{port}{path}"),
+        ]);
+        if let Some(token) = token {
+            command.args(["-H", &format!("Authorization: Bearer {token}")]);
+        }
+        let output = command.output().expect("curl runs");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let token = world.kubectl.ok(&["create", "token", "default"]);
+    let token = token.trim();
+    assert_eq!(ask("/pods", None), "Unauthorized 401");
+    assert_eq!(ask("/exec/default/a/b", Some("nonsense")), "Unauthorized 401");
+    let user = "system:serviceaccount:default:default";
+    let forbidden =
+        format!("Forbidden (user={user}, verb=get, resource=nodes, subresource(s)=[pods proxy]) 403");
+    assert_eq!(ask("/pods", Some(token)), forbidden);
+    world.kubectl.ok(&[
+        "create",
+        "clusterrole",
+        "proxy",
+        "--verb=get",
+        "--resource=nodes/proxy",
+    ]);
+    let account = "--serviceaccount=default:default";
+    world.kubectl.ok(&[
+        "create",
+        "clusterrolebinding",
+        "proxy",
+        "--clusterrole=proxy",
+        account,
+    ]);
+    world.until("the right is known", || {
+        (ask("/healthz", Some(token)) == "ok 200").then_some(())
+    });
+    let pods = ask("/pods", Some(token));
+    assert!(
+        pods.contains("\"kind\":\"PodList\"") && pods.ends_with(" 200"),
+        "{pods}"
+    );
 }
 
 #[test]
