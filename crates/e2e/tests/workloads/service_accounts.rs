@@ -4,6 +4,8 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
+use strongroom_e2e::containers;
+
 use crate::world::{Case, World, sleeping};
 
 const PLACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -190,7 +192,7 @@ fn a_node_reads_what_its_pods_need() {
 fn an_in_cluster_client_reaches_the_server() {
     let world = World::new("in-cluster");
     world.apply(&sleeping("p", "enableServiceLinks: false", ""));
-    world.ready("p");
+    let pod = world.ready("p");
     let variable = |name: &str| world.sh("p", &format!("printf %s ${name}"));
     let (host, port) = (
         variable("KUBERNETES_SERVICE_HOST"),
@@ -201,7 +203,7 @@ fn an_in_cluster_client_reaches_the_server() {
     assert_eq!(variable(&format!("KUBERNETES_PORT_{port}_TCP_PROTO")), "tcp");
     let reached = world.sh("p", &format!("nc -w 5 {host} {port} < /dev/null && echo reached"));
     assert_eq!(reached, "reached\n", "{host}:{port} from the pod's network");
-    // busybox has no TLS: the host's curl takes the pod's own files.
+    // busybox has no TLS: the host's curl takes the pod's own files, in the pod's network.
     let scratch = world.pods.server.scratch();
     let file = |name: &str| {
         let path = scratch.join(format!("in-cluster-{name}"));
@@ -209,19 +211,42 @@ fn an_in_cluster_client_reaches_the_server() {
         path
     };
     let token = std::fs::read_to_string(file("token")).expect("text");
-    let output = Command::new("curl")
-        .args(["-sS", "--max-time", "20", "--cacert"])
-        .arg(file("ca.crt"))
-        .args(["-H", &format!("Authorization: Bearer {token}")])
-        .arg(format!(
-            "https://{host}:{port}/api/v1/namespaces/in-cluster/secrets"
-        ))
-        .output()
-        .expect("curl runs");
+    let authority = file("ca.crt");
+    let ask = |mut command: Command| {
+        command
+            .args(["curl", "-sS", "--max-time", "20", "--cacert"])
+            .arg(&authority)
+            .args(["-H", &format!("Authorization: Bearer {token}")])
+            .arg(format!(
+                "https://{host}:{port}/api/v1/namespaces/in-cluster/secrets"
+            ));
+        command.output().expect("curl runs")
+    };
+    let mut in_pod = Command::new("nsenter");
+    in_pod.args(["-n", "-t", &process_of(&pod), "--"]);
+    let output = ask(in_pod);
     let reply: Value = serde_json::from_slice(&output.stdout)
         .unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&output.stderr)));
     assert_eq!(
         reply["message"],
         "secrets is forbidden: User \"system:serviceaccount:in-cluster:default\" cannot list resource \"secrets\" in API group \"\" in the namespace \"in-cluster\""
     );
+    // The way is for pods; a server on the loopback address is not opened to the network by it.
+    assert!(!ask(Command::new("env")).status.success());
+}
+
+/// The process of the first container of a pod.
+fn process_of(pod: &Value) -> String {
+    let id = pod["status"]["containerStatuses"][0]["containerID"]
+        .as_str()
+        .expect("an id");
+    let id = id.trim_start_matches("containerd://");
+    let output = containers()
+        .containerd
+        .ctr(&["tasks", "list"])
+        .output()
+        .expect("ctr runs");
+    let list = String::from_utf8_lossy(&output.stdout);
+    let line = list.lines().find(|line| line.starts_with(id)).expect("a task");
+    line.split_whitespace().nth(1).expect("a process").to_owned()
 }
