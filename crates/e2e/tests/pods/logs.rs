@@ -48,6 +48,7 @@ spec:
         assert!(parts.len() <= 3, "{parts:?}");
         (!parts.contains(&first)).then_some(())
     });
-    let log = world.log_of(&pod, "c");
-    assert!(log.starts_with("line "), "it goes on in the new file");
+    world.until("it goes on in the new file", || {
+        world.log_of(&pod, "c").starts_with("line ").then_some(())
+    });
 }

@@ -108,9 +108,10 @@ impl Place {
     }
 
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new("setpriv");
+        // What started the tests may ignore signals, which everything below inherits.
+        let mut command = Command::new("env");
         command
-            .args(["--pdeathsig", "KILL", "--"])
+            .args(["--default-signal", "setpriv", "--pdeathsig", "KILL", "--"])
             .arg(binary())
             .arg("run")
             .args(arguments);

@@ -72,9 +72,9 @@ fn a_terminals_interrupt_comes_once() {
         "exec {} run --secret db -- sh -c \"{script}\"",
         binary().display()
     );
-    let mut command = Command::new("script");
+    let mut command = Command::new("env");
     command
-        .args(["-q", "-e", "-c", &line, "/dev/null"])
+        .args(["--default-signal", "script", "-q", "-e", "-c", &line, "/dev/null"])
         .env("KUBECONFIG", place.server.kubeconfig());
     let mut running = Running::spawn(&mut command);
     let prints = |running: &Running, word: &str| {
