@@ -1,9 +1,10 @@
-//! What controllers tell people: core events about one object.
+//! What controllers tell people: core/v1 events about one object.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use strongroom_objects::time;
 
 use crate::request::ApiClient;
 
@@ -20,14 +21,15 @@ pub(crate) enum Severity {
 /// The object that an event is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Subject<'a> {
-    pub kind: &'static str,
+    pub api_version: &'a str,
+    pub kind: &'a str,
     /// Empty for cluster-scoped objects.
     pub namespace: &'a str,
     pub name: &'a str,
     pub uid: &'a str,
 }
 
-/// One event of a core/v1 object.
+/// One event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Event<'a> {
     pub subject: Subject<'a>,
@@ -48,13 +50,14 @@ impl Event<'_> {
 
     fn to_value(&self, now: SystemTime) -> Value {
         let Subject {
+            api_version,
             kind,
             namespace,
             name,
             uid,
         } = self.subject;
         let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let time = timestamp(Timestamp::try_from(now).unwrap_or_default());
+        let time = time::seconds(Timestamp::try_from(now).unwrap_or_default());
         json!({
             "apiVersion": "v1",
             "kind": "Event",
@@ -63,7 +66,7 @@ impl Event<'_> {
                 "namespace": self.namespace(),
             },
             "involvedObject": {
-                "apiVersion": "v1", "kind": kind, "namespace": namespace, "name": name, "uid": uid,
+                "apiVersion": api_version, "kind": kind, "namespace": namespace, "name": name, "uid": uid,
             },
             "type": match self.severity {
                 Severity::Normal => "Normal",
@@ -87,9 +90,4 @@ pub(crate) async fn record(api: &ApiClient, event: &Event<'_>) {
     if let Err(error) = api.create(&path, &object).await {
         tracing::debug!(%error, reason = event.reason, "could not record an event");
     }
-}
-
-/// A moment in whole seconds, as `meta/v1 Time` is written.
-pub(crate) fn timestamp(time: Timestamp) -> String {
-    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use strongroom_objects::time;
 
 use crate::server::{Server, ServerError};
 
@@ -33,7 +34,7 @@ async fn renew(server: &Server, node: &str) -> Result<(), ServerError> {
         Err(error) if error.code() == Some(404) => None,
         Err(error) => return Err(error),
     };
-    let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S%.6fZ").to_string();
+    let now = time::micros(Timestamp::now());
     match existing {
         Some(mut lease) => {
             lease["spec"]["holderIdentity"] = json!(node);

@@ -6,10 +6,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 use strongroom_cri::{Error, Runtime};
+use strongroom_objects::time;
 use tokio::sync::Notify;
 
 use crate::config::Config;
-use crate::event_log::seconds;
 use crate::machine::{Machine, architecture};
 use crate::server::Server;
 
@@ -228,7 +228,7 @@ fn status(
     transitions: &mut Transitions,
     now: Timestamp,
 ) -> Value {
-    let now = seconds(now);
+    let now = time::seconds(now);
     let (ready, reason, message) = match &state.problem {
         None => ("True", "KubeletReady", "kubelet is posting ready status"),
         Some(problem) => ("False", "KubeletNotReady", problem.as_str()),

@@ -1,11 +1,11 @@
 //! Carrying out what was decided, one object at a time.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
 use crate::discovery::Resource;
+use crate::event::{self, Event, Severity, Subject};
 use crate::garbage::decide::Propagation;
 use crate::garbage::graph::{Existence, Key, OwnerKey};
 use crate::list_watch::escape;
@@ -165,26 +165,6 @@ async fn edit(
 
 /// Tells the users of a dependent that an owner it names is not where it must be.
 pub(super) async fn warn(api: &ApiClient, target: &Target, owner: &OwnerReference) {
-    let namespace = if target.key.namespace.is_empty() {
-        "default"
-    } else {
-        &target.key.namespace
-    };
-    let event = invalid_namespace_event(target, owner, namespace, SystemTime::now());
-    if let Err(error) = api
-        .create(&format!("/api/v1/namespaces/{namespace}/events"), &event)
-        .await
-    {
-        tracing::debug!(%error, "could not record an event");
-    }
-}
-
-fn invalid_namespace_event(
-    target: &Target,
-    owner: &OwnerReference,
-    namespace: &str,
-    now: SystemTime,
-) -> Value {
     let key = &target.key;
     let OwnerReference {
         api_version,
@@ -193,31 +173,22 @@ fn invalid_namespace_event(
         uid,
         ..
     } = owner;
-    let since_epoch = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let time = jiff::Timestamp::try_from(now)
-        .unwrap_or_default()
-        .strftime("%Y-%m-%dT%H:%M:%SZ")
-        .to_string();
-    json!({
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": format!("{}.{:x}", key.name, since_epoch.as_nanos()), "namespace": namespace},
-        "involvedObject": {
-            "apiVersion": target.resource.api_version(),
-            "kind": target.resource.kind,
-            "namespace": key.namespace,
-            "name": key.name,
-            "uid": target.uid,
+    let message = format!(
+        "ownerRef [{api_version}/{kind}, namespace: {}, name: {name}, uid: {uid}] does not exist in namespace {:?}",
+        key.namespace, key.namespace
+    );
+    let event = Event {
+        subject: Subject {
+            api_version: &target.resource.api_version(),
+            kind: &target.resource.kind,
+            namespace: &key.namespace,
+            name: &key.name,
+            uid: &target.uid,
         },
-        "type": "Warning",
-        "reason": "OwnerRefInvalidNamespace",
-        "message": format!(
-            "ownerRef [{api_version}/{kind}, namespace: {}, name: {name}, uid: {uid}] does not exist in namespace {:?}",
-            key.namespace, key.namespace
-        ),
-        "source": {"component": "garbage-collector-controller"},
-        "firstTimestamp": time,
-        "lastTimestamp": time,
-        "count": 1,
-    })
+        severity: Severity::Warning,
+        reason: "OwnerRefInvalidNamespace",
+        message: &message,
+        component: "garbage-collector-controller",
+    };
+    event::record(api, &event).await;
 }

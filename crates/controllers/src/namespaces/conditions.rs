@@ -115,7 +115,7 @@ fn trouble(kind: &str, remains: &Remains) -> Option<(&'static str, String)> {
 }
 
 fn time(now: jiff::Timestamp) -> Value {
-    Value::String(now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+    Value::String(strongroom_objects::time::seconds(now))
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::state::{Key, NodePlan, PodPlan};
-use crate::event::{Event, Severity, Subject, record, timestamp};
+use strongroom_objects::time;
+
+use crate::event::{Event, Severity, Subject, record};
 use crate::request::{ApiClient, Form, RequestError};
 use crate::work_queue::Outcome;
 
@@ -25,6 +27,7 @@ async fn try_update_node(api: &ApiClient, name: &str, plan: &NodePlan) -> Result
                 .await?;
             let message = format!("Node {name} status is now: NodeNotReady");
             let subject = Subject {
+                api_version: "v1",
                 kind: "Node",
                 namespace: "",
                 name,
@@ -61,7 +64,7 @@ pub(super) async fn update_pod(api: &ApiClient, key: &Key, plan: &PodPlan) -> Ou
 async fn try_update_pod(api: &ApiClient, key: &Key, plan: &PodPlan) -> Result<(), RequestError> {
     let (namespace, name) = key;
     let path = format!("/api/v1/namespaces/{namespace}/pods/{name}");
-    let now = timestamp(Timestamp::now());
+    let now = time::seconds(Timestamp::now());
     let set = |uid: &str, condition: Value| {
         let patch = json!({"metadata": {"uid": uid}, "status": {"conditions": [condition]}});
         let path = format!("{path}/status");
@@ -106,6 +109,7 @@ async fn tell(
     (severity, reason, message): (Severity, &'static str, &str),
 ) {
     let subject = Subject {
+        api_version: "v1",
         kind: "Pod",
         namespace,
         name,

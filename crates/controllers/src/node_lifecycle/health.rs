@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 use serde_json::{Value, json};
 
-use crate::event::timestamp;
+use strongroom_objects::time;
 
 /// Silence after which nothing is known of a node. Its agent is heard every ten seconds.
 const GRACE: Duration = Duration::from_secs(40);
@@ -102,8 +102,8 @@ impl Node {
                 "status": "Unknown",
                 "reason": "NodeStatusNeverUpdated",
                 "message": "Kubelet never posted node status.",
-                "lastHeartbeatTime": self.created.map(timestamp),
-                "lastTransitionTime": timestamp(now),
+                "lastHeartbeatTime": self.created.map(time::seconds),
+                "lastTransitionTime": time::seconds(now),
             })),
             Some((_, status)) if status == "Unknown" => None,
             Some(_) => Some(json!({
@@ -111,7 +111,7 @@ impl Node {
                 "status": "Unknown",
                 "reason": "NodeStatusUnknown",
                 "message": "Kubelet stopped posting node status.",
-                "lastTransitionTime": timestamp(now),
+                "lastTransitionTime": time::seconds(now),
             })),
         };
         Some(CONDITIONS.iter().filter_map(unknown).collect())

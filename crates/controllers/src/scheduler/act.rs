@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 
 use super::NAME;
 use super::cluster::{Key, Pod};
-use crate::event::{Event, Severity, Subject, record, timestamp};
+use strongroom_objects::time;
+
+use crate::event::{Event, Severity, Subject, record};
 use crate::request::{ApiClient, Form, RequestError};
 use crate::work_queue::Outcome;
 
@@ -57,7 +59,7 @@ pub(super) async fn tell(api: &ApiClient, key: &Key, pod: &Pod, message: &str) -
         "type": "PodScheduled", "status": "False", "reason": REASON, "message": message,
     });
     if !was_false {
-        condition["lastTransitionTime"] = timestamp(Timestamp::now()).into();
+        condition["lastTransitionTime"] = time::seconds(Timestamp::now()).into();
     }
     match set_condition(api, key, pod, condition).await {
         Ok(()) => {
@@ -94,6 +96,7 @@ async fn tell_event(
     message: &str,
 ) {
     let subject = Subject {
+        api_version: "v1",
         kind: "Pod",
         namespace,
         name,
