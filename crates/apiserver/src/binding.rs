@@ -8,7 +8,7 @@ use strongroom_objects::go_text::quote;
 use strongroom_objects::{FieldError, Map, Object, Status, Value};
 use strongroom_resources::decode::{agree_with_url, decode};
 use strongroom_resources::options::{Operation, WriteOptions};
-use strongroom_resources::{Change, Outcome};
+use strongroom_resources::{Change, Outcome, tree};
 
 use crate::admission::{NodeRequest, check_node_request};
 use crate::body::{Body, RequestBody};
@@ -190,8 +190,8 @@ fn assign(mut pod: Object, binding: &Binding<'_>, now: Timestamp) -> Result<Obje
             .iter()
             .map(|(key, value)| (key.clone(), value.clone())),
     );
-    member(&mut pod.body, "spec").insert("nodeName".to_owned(), binding.node.into());
-    schedule(member(&mut pod.body, "status"), now);
+    tree::object_mut(&mut pod.body, "spec").insert("nodeName".to_owned(), binding.node.into());
+    schedule(tree::object_mut(&mut pod.body, "status"), now);
     Ok(pod)
 }
 
@@ -216,15 +216,4 @@ fn schedule(status: &mut Map, now: Timestamp) {
         "lastProbeTime": null,
         "lastTransitionTime": strongroom_objects::time::seconds(now),
     }));
-}
-
-fn member<'a>(body: &'a mut Map, name: &str) -> &'a mut Map {
-    let value = body.entry(name).or_insert_with(|| Value::Object(Map::new()));
-    if !value.is_object() {
-        *value = Value::Object(Map::new());
-    }
-    match value {
-        Value::Object(map) => map,
-        _ => unreachable!("made an object above"),
-    }
 }

@@ -32,7 +32,7 @@ mod service;
 mod service_account;
 mod table;
 mod tls_pair;
-mod tree;
+pub mod tree;
 mod update;
 
 pub use certificate_signing_request::CERTIFICATE_SIGNING_REQUESTS;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::json;
 use strongroom_access::node::{Referenced, references};
 use strongroom_objects::{Map, Object, Status, Value};
-use strongroom_resources::SERVICE_ACCOUNTS;
+use strongroom_resources::{SERVICE_ACCOUNTS, tree};
 
 use super::shown_name;
 use crate::get::read;
@@ -82,7 +82,8 @@ async fn look_up(server: &ApiServer, namespace: &str, name: &str) -> Result<Obje
 
 /// A mirror pod proves nothing about what it may use, so it uses nothing.
 fn check_mirror(pod: &Object) -> Result<(), &'static str> {
-    if !text(pod, "serviceAccountName").is_empty() {
+    let spec = tree::part(pod, "spec");
+    if !tree::text(spec, "serviceAccountName").is_empty() {
         return Err("a mirror pod may not reference service accounts");
     }
     let mut plain = pod.clone();
@@ -93,20 +94,10 @@ fn check_mirror(pod: &Object) -> Result<(), &'static str> {
     {
         return Err("a mirror pod may not reference secrets");
     }
-    let projects_token = list(pod, "volumes")
+    let projects_token = tree::list(spec, "volumes")
         .iter()
-        .flat_map(|volume| {
-            array(
-                volume
-                    .get("projected")
-                    .and_then(|projected| projected.get("sources")),
-            )
-        })
-        .any(|source| {
-            source
-                .get("serviceAccountToken")
-                .is_some_and(|token| !token.is_null())
-        });
+        .flat_map(|volume| tree::list(tree::get(volume, "projected"), "sources"))
+        .any(|source| tree::find(source, "serviceAccountToken").is_some());
     if projects_token {
         return Err("a mirror pod may not use ServiceAccountToken volume projections");
     }
@@ -114,7 +105,11 @@ fn check_mirror(pod: &Object) -> Result<(), &'static str> {
 }
 
 fn account_name(pod: &Object) -> &str {
-    let either = [text(pod, "serviceAccountName"), text(pod, "serviceAccount")];
+    let spec = tree::part(pod, "spec");
+    let either = [
+        tree::text(spec, "serviceAccountName"),
+        tree::text(spec, "serviceAccount"),
+    ];
     either
         .into_iter()
         .find(|name| !name.is_empty())
@@ -128,10 +123,7 @@ struct NotForThisPod(String);
 /// The pod, completed from its account. `suffix` makes the name of the token's volume.
 fn decide(mut pod: Object, account: &Object, suffix: &str) -> Result<Object, NotForThisPod> {
     let name = &account.metadata.name;
-    let mounts_token = pod
-        .body
-        .get("spec")
-        .and_then(|spec| spec.get("automountServiceAccountToken"))
+    let mounts_token = tree::find(tree::part(&pod, "spec"), "automountServiceAccountToken")
         .or_else(|| account.body.get("automountServiceAccountToken"))
         .and_then(Value::as_bool)
         .unwrap_or(true);
@@ -146,11 +138,11 @@ fn decide(mut pod: Object, account: &Object, suffix: &str) -> Result<Object, Not
     if mounts_token {
         mount_token(spec, suffix);
     }
-    if array(spec.get("imagePullSecrets")).is_empty()
-        && let Some(secrets) = account.body.get("imagePullSecrets")
-        && !array(Some(secrets)).is_empty()
+    if listed(spec, "imagePullSecrets").is_empty()
+        && let secrets = listed(&account.body, "imagePullSecrets")
+        && !secrets.is_empty()
     {
-        spec.insert("imagePullSecrets".to_owned(), secrets.clone());
+        spec.insert("imagePullSecrets".to_owned(), secrets.into());
     }
     if account.metadata.annotations.get(ENFORCE).map(String::as_str) == Some("true") {
         check_mountable(&pod, account)?;
@@ -159,7 +151,7 @@ fn decide(mut pod: Object, account: &Object, suffix: &str) -> Result<Object, Not
 }
 
 fn mount_token(spec: &mut Map, suffix: &str) {
-    let existing = array(spec.get("volumes"))
+    let existing = listed(spec, "volumes")
         .iter()
         .filter_map(|volume| volume.get("name")?.as_str())
         .find(|name| name.starts_with(TOKEN_VOLUME))
@@ -175,7 +167,7 @@ fn mount_token(spec: &mut Map, suffix: &str) {
                 continue;
             };
             let path = |mount: &Value| mount.get("mountPath").and_then(Value::as_str) == Some(TOKEN_PATH);
-            if array(container.get("volumeMounts")).iter().any(path) {
+            if listed(container, "volumeMounts").iter().any(path) {
                 continue;
             }
             let mount = json!({"name": volume_name, "readOnly": true, "mountPath": TOKEN_PATH});
@@ -207,8 +199,7 @@ fn token_volume(name: &str) -> Value {
 /// An account may name the only Secrets that its pods use.
 fn check_mountable(pod: &Object, account: &Object) -> Result<(), NotForThisPod> {
     let names = |field: &str| -> BTreeSet<&str> {
-        let listed = array(account.body.get(field));
-        listed
+        listed(&account.body, field)
             .iter()
             .filter_map(|one| one.get("name")?.as_str())
             .collect()
@@ -220,22 +211,22 @@ fn check_mountable(pod: &Object, account: &Object) -> Result<(), NotForThisPod> 
             "{what} is not allowed because service account {name} does not reference that {kind}"
         )))
     };
-    for volume in list(pod, "volumes") {
-        let secret = volume.get("secret").and_then(|secret| secret.get("secretName"));
-        let secret = secret.and_then(Value::as_str).unwrap_or_default();
+    let spec = tree::part(pod, "spec");
+    for volume in tree::list(spec, "volumes") {
+        let secret = tree::text(tree::get(volume, "secret"), "secretName");
         if !secret.is_empty() && !mountable.contains(secret) {
             return refuse(&format!("volume with secret.secretName=\"{secret}\""), "secret");
         }
     }
     for (field, prefix) in [("initContainers", "init "), ("containers", "")] {
-        for container in list(pod, field) {
+        for container in tree::list(spec, field) {
             if let Some(what) = unmountable(container, &mountable) {
                 return refuse(&format!("{prefix}{what}"), "secret");
             }
         }
     }
-    for (index, secret) in list(pod, "imagePullSecrets").iter().enumerate() {
-        let secret = secret.get("name").and_then(Value::as_str).unwrap_or_default();
+    for (index, secret) in tree::list(spec, "imagePullSecrets").iter().enumerate() {
+        let secret = tree::text(secret, "name");
         if !pullable.contains(secret) {
             let what = format!("imagePullSecrets[{index}].name=\"{secret}\"");
             return refuse(&what, "imagePullSecret");
@@ -246,30 +237,22 @@ fn check_mountable(pod: &Object, account: &Object) -> Result<(), NotForThisPod> 
 
 /// How a container uses a Secret that is not among the mountable ones.
 fn unmountable(container: &Value, mountable: &BTreeSet<&str>) -> Option<String> {
-    let name = |value: &'_ Value| value.as_str().unwrap_or_default().to_owned();
-    let container_name = container.get("name").map(name).unwrap_or_default();
-    for variable in array(container.get("env")) {
-        let secret = variable
-            .get("valueFrom")
-            .and_then(|source| source.get("secretKeyRef")?.get("name"))
-            .map(name);
-        if let Some(secret) = secret
-            && !mountable.contains(secret.as_str())
-        {
-            let variable = variable.get("name").map(name).unwrap_or_default();
+    let container_name = tree::text(container, "name");
+    let foreign = |reference: &Value| -> Option<String> {
+        let name = tree::find(reference, "name")?.as_str()?;
+        (!mountable.contains(name)).then(|| name.to_owned())
+    };
+    for variable in tree::list(container, "env") {
+        let reference = tree::get(tree::get(variable, "valueFrom"), "secretKeyRef");
+        if let Some(secret) = foreign(reference) {
+            let variable = tree::text(variable, "name");
             return Some(format!(
                 "container {container_name} with envVar {variable} referencing secret.secretName=\"{secret}\""
             ));
         }
     }
-    for source in array(container.get("envFrom")) {
-        let secret = source
-            .get("secretRef")
-            .and_then(|secret| secret.get("name"))
-            .map(name);
-        if let Some(secret) = secret
-            && !mountable.contains(secret.as_str())
-        {
+    for source in tree::list(container, "envFrom") {
+        if let Some(secret) = foreign(tree::get(source, "secretRef")) {
             return Some(format!(
                 "container {container_name} with envFrom referencing secret.secretName=\"{secret}\""
             ));
@@ -278,21 +261,11 @@ fn unmountable(container: &Value, mountable: &BTreeSet<&str>) -> Option<String> 
     None
 }
 
-fn text<'a>(pod: &'a Object, field: &str) -> &'a str {
-    let spec = pod.body.get("spec");
-    spec.and_then(|spec| spec.get(field)?.as_str())
-        .unwrap_or_default()
-}
-
-fn list<'a>(pod: &'a Object, field: &str) -> &'a [Value] {
-    array(pod.body.get("spec").and_then(|spec| spec.get(field)))
-}
-
-fn array(value: Option<&Value>) -> &[Value] {
-    value
+/// A list in a map; empty where there is none.
+fn listed<'a>(map: &'a Map, field: &str) -> &'a [Value] {
+    map.get(field)
         .and_then(Value::as_array)
-        .map(Vec::as_slice)
-        .unwrap_or_default()
+        .map_or(&[], Vec::as_slice)
 }
 
 fn push(map: &mut Map, field: &str, value: Value) {

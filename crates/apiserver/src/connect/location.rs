@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use strongroom_objects::{Object, Status, Value};
-use strongroom_resources::find;
+use strongroom_objects::{Object, Status};
+use strongroom_resources::{find, tree};
 
 use crate::get::read;
 use crate::routes::Target;
@@ -41,9 +41,10 @@ pub async fn location(
     pod: &Object,
     path_and_query: String,
 ) -> Result<Option<Location>, Box<Status>> {
-    let Some(name) = text(&pod.body, &["spec", "nodeName"]) else {
+    let name = tree::text(tree::part(pod, "spec"), "nodeName");
+    if name.is_empty() {
         return Ok(None);
-    };
+    }
     let Some(resource) = find("", "v1", "nodes") else {
         return Ok(None);
     };
@@ -79,18 +80,14 @@ pub async fn location_now(
 }
 
 fn address_of(node: &Object) -> Option<(IpAddr, u16)> {
-    let addresses = at(&node.body, &["status", "addresses"])?.as_array()?;
-    let internal = addresses
+    let status = tree::part(node, "status");
+    let internal = tree::list(status, "addresses")
         .iter()
         .filter(|address| address["type"] == "InternalIP")
         .find_map(|address| address["address"].as_str()?.parse().ok())?;
-    let port = at(
-        &node.body,
-        &["status", "daemonEndpoints", "kubeletEndpoint", "Port"],
-    );
-    let port = port
-        .and_then(Value::as_u64)
-        .and_then(|port| u16::try_from(port).ok());
+    let endpoint = tree::get(tree::get(status, "daemonEndpoints"), "kubeletEndpoint");
+    let port = tree::get(endpoint, "Port").as_u64();
+    let port = port.and_then(|port| u16::try_from(port).ok());
     Some((internal, port.filter(|port| *port != 0).unwrap_or(PORT)))
 }
 
@@ -102,11 +99,8 @@ pub fn container(pod: &Object, named: Option<&str>) -> Result<String, Box<Status
     let bad = |text: String| Err(Box::new(Status::bad_request(&text)));
     let pod_name = &pod.metadata.name;
     let of = |kind: &str| {
-        let list = at(&pod.body, &["spec", kind]).and_then(Value::as_array);
-        let names = list
-            .into_iter()
-            .flatten()
-            .filter_map(|container| container["name"].as_str());
+        let list = tree::list(tree::part(pod, "spec"), kind).iter();
+        let names = list.filter_map(|container| container["name"].as_str());
         names.map(str::to_owned).collect::<Vec<_>>()
     };
     let regular = of("containers");
@@ -125,19 +119,10 @@ pub fn container(pod: &Object, named: Option<&str>) -> Result<String, Box<Status
     }
 }
 
-fn at<'a>(map: &'a strongroom_objects::Map, path: &[&str]) -> Option<&'a Value> {
-    let (first, rest) = path.split_first()?;
-    rest.iter()
-        .try_fold(map.get(*first)?, |value, name| value.get(*name))
-}
-
-fn text<'a>(map: &'a strongroom_objects::Map, path: &[&str]) -> Option<&'a str> {
-    at(map, path)?.as_str().filter(|text| !text.is_empty())
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use strongroom_objects::Value;
 
     use super::*;
 
