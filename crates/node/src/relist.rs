@@ -113,7 +113,6 @@ fn changed(before: &BTreeMap<String, Signature>, now: &BTreeMap<String, Signatur
 /// Removes sandboxes, files and logs of pods that the server does not know.
 async fn clean(context: &Arc<Context>, pods: &Pods, known: &BTreeMap<String, Signature>) {
     for uid in known.keys().filter(|uid| !pods.knows(uid)) {
-        tracing::info!(uid, "a pod that the server does not know is ended");
         if let Some(runtime) = &context.runtime
             && let Err(error) = end(context, runtime, uid).await
         {
@@ -168,6 +167,16 @@ async fn end(context: &Context, runtime: &Runtime, uid: &str) -> Result<(), Erro
             ..ContainerFilter::default()
         })
         .await?;
+    let sandboxes = runtime
+        .list_pod_sandboxes(PodSandboxFilter {
+            label_selector: selector,
+            ..PodSandboxFilter::default()
+        })
+        .await?;
+    // What ended as pods do is gone by now.
+    if !containers.is_empty() || !sandboxes.is_empty() {
+        tracing::info!(uid, "a pod that the server does not know is ended");
+    }
     let stops = containers.into_iter().map(async |container| {
         let written = container
             .annotations
@@ -183,12 +192,6 @@ async fn end(context: &Context, runtime: &Runtime, uid: &str) -> Result<(), Erro
     for stopped in futures::future::join_all(stops).await {
         stopped?;
     }
-    let sandboxes = runtime
-        .list_pod_sandboxes(PodSandboxFilter {
-            label_selector: selector,
-            ..PodSandboxFilter::default()
-        })
-        .await?;
     for sandbox in sandboxes {
         runtime.stop_pod_sandbox(&sandbox.id).await?;
         runtime.remove_pod_sandbox(&sandbox.id).await?;

@@ -164,7 +164,7 @@ fn empty_dir(
             Some(amount) => u64::try_from(amount.value()).unwrap_or(0).max(1),
             None => half_of_memory(),
         };
-        let kind = strongroom_delivery::VolumeKind::memory(bytes, FILES_IN_MEMORY);
+        let kind = strongroom_delivery::VolumeKind::memory(bytes, FILES_IN_MEMORY).with_exec();
         Placed::Memory(Box::new(Volume::open(path, kind)?))
     } else {
         fs::create_dir_all(path).map_err(make(path))?;
