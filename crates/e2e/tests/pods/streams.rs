@@ -10,6 +10,7 @@ use strongroom_e2e::{BUSYBOX, Kubectl, Pods, python};
 
 const VERSIONS: [&str; 3] = ["1.20", "1.32", "1.36"];
 
+// The streams of a container are read apart: only time tells which line was first.
 fn start() -> Pods {
     let world = Pods::start();
     world.apply(&format!(
@@ -23,7 +24,8 @@ spec:
   containers:
   - name: c
     image: {BUSYBOX}
-    command: [sh, -c, "echo begin; echo oops >&2; mkdir -p /www; echo served > /www/index.html; httpd -p 8080 -h /www; while read line; do echo heard $line; done; sleep 3600"]
+    command: [sh, -c, "echo begin; sleep 1; echo oops >&2; mkdir -p /www; echo served > /www/index.html; httpd -p 8080 -h /www; touch /tmp/ready; while read line; do echo heard $line; done; sleep 3600"]
+    readinessProbe: {{exec: {{command: [test, -e, /tmp/ready]}}, periodSeconds: 1}}
     stdin: true
   - name: other
     image: {BUSYBOX}
@@ -38,6 +40,10 @@ spec:
 #[test]
 fn logs() {
     let world = start();
+    world.until("both streams are in the log", || {
+        let log = world.kubectl.ok(&["logs", "talker", "-c", "c"]);
+        (log.lines().count() == 2).then_some(())
+    });
     for version in VERSIONS {
         let kubectl = Kubectl::new(version, &world.server);
         assert_eq!(

@@ -227,7 +227,13 @@ impl Running {
 }
 
 impl Drop for Running {
+    /// The command outlives a killed launcher, so it goes first.
     fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            for pid in descendants(self.pid()) {
+                let _ = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -251,6 +257,16 @@ pub fn children(pid: u32) -> Vec<u32> {
         .split_whitespace()
         .filter_map(|pid| pid.parse().ok())
         .collect()
+}
+
+fn descendants(pid: u32) -> Vec<u32> {
+    let mut all = children(pid);
+    let mut next = 0;
+    while let Some(pid) = all.get(next) {
+        all.extend(children(*pid));
+        next += 1;
+    }
+    all
 }
 
 /// The volume as the command sees it, from outside its namespace.
