@@ -11,9 +11,9 @@ use crate::tools;
 /// All that must be green. Goes on after a failure, so that one run names everything.
 pub fn test(arguments: &[String]) -> Result<()> {
     tools::install()?;
-    // One feature set for every step: a second one would compile the dependencies again.
-    run(cargo(&["build", "--workspace"]))?;
-    let mut tests = cargo(&["test", "--workspace", "--no-fail-fast"]);
+    build()?;
+    let mut tests = cargo(&["test", "--no-fail-fast"]);
+    tests.args(TARGETS);
     tests.args(arguments);
     if !arguments.is_empty() {
         return run(tests);
@@ -26,6 +26,16 @@ pub fn test(arguments: &[String]) -> Result<()> {
             cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
         ),
     ])
+}
+
+/// Programs and tests. Named in every step: what is left out changes the features of dependencies, and a second set of
+/// features compiles most of them again.
+const TARGETS: [&str; 4] = ["--workspace", "--lib", "--bins", "--tests"];
+
+fn build() -> Result<()> {
+    let mut build = cargo(&["build"]);
+    build.args(TARGETS);
+    run(build)
 }
 
 fn all(steps: Vec<(&str, Command)>) -> Result<()> {
@@ -61,7 +71,7 @@ const SOAK: [(&str, &str); 8] = [
 /// Long runs of what `test` runs briefly.
 pub fn soak(arguments: &[String]) -> Result<()> {
     tools::install()?;
-    run(cargo(&["build", "--workspace"]))?;
+    build()?;
     let mut command = cargo(&[
         "test",
         "-p",
