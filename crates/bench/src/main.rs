@@ -15,6 +15,7 @@ mod history;
 mod http1;
 mod http2;
 mod load;
+mod node;
 mod requests;
 mod scenarios;
 mod server;

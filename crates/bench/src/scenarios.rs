@@ -2,6 +2,7 @@
 
 mod access;
 mod create;
+mod delivery;
 mod get;
 mod list;
 mod nodes;
@@ -91,6 +92,11 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "nodes",
         about: "2,000 nodes that watch 30 Secrets each, through a burst of 1,000 changes",
         begin: |setting| Box::pin(nodes::measure(setting)),
+    },
+    Scenario {
+        name: "delivery",
+        about: "from a Secret's change to the file in the container, and a pod's start, with a real containerd",
+        begin: |setting| Box::pin(delivery::measure(setting)),
     },
     Scenario {
         name: "resident",

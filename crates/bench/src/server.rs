@@ -145,6 +145,11 @@ impl Server {
         self.data.directory.path()
     }
 
+    /// Where its certificates and keys are.
+    pub fn pki(&self) -> PathBuf {
+        self.data.directory.path().join("data/pki")
+    }
+
     /// Makes a namespace.
     pub async fn create_namespace(&self, name: &str) -> Result<()> {
         let body = format!(r#"{{"apiVersion":"v1","kind":"Namespace","metadata":{{"name":"{name}"}}}}"#);
@@ -193,8 +198,7 @@ impl Server {
 
     /// Resident memory in bytes, with what is shared.
     pub fn resident(&self) -> Result<u64> {
-        self.kilobytes("smaps_rollup", "Rss:")
-            .or_else(|_| self.kilobytes("status", "VmRSS:"))
+        resident_of(self.child.0.id())
     }
 
     /// Forgets the highest resident memory so far.
@@ -204,7 +208,7 @@ impl Server {
 
     /// The highest resident memory since [`reset_peak`](Self::reset_peak), in bytes.
     pub fn peak(&self) -> Result<u64> {
-        self.kilobytes("status", "VmHWM:")
+        kilobytes(&self.proc("status"), "VmHWM:")
     }
 
     /// Processor time used so far, in seconds.
@@ -212,19 +216,25 @@ impl Server {
         cpu_of(&self.proc("stat"))
     }
 
-    fn kilobytes(&self, file: &str, field: &str) -> Result<u64> {
-        let text = fs::read_to_string(self.proc(file))?;
-        let line = text
-            .lines()
-            .find(|line| line.starts_with(field))
-            .with_context(|| format!("{file} has no {field}"))?;
-        let kilobytes: u64 = line.split_whitespace().nth(1).context("a size")?.parse()?;
-        Ok(kilobytes * 1024)
-    }
-
     fn proc(&self, file: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{file}", self.child.0.id()))
     }
+}
+
+/// Resident memory of a process in bytes, with what is shared.
+pub fn resident_of(pid: u32) -> Result<u64> {
+    let proc = PathBuf::from(format!("/proc/{pid}"));
+    kilobytes(&proc.join("smaps_rollup"), "Rss:").or_else(|_| kilobytes(&proc.join("status"), "VmRSS:"))
+}
+
+fn kilobytes(file: &Path, field: &str) -> Result<u64> {
+    let text = fs::read_to_string(file)?;
+    let line = text
+        .lines()
+        .find(|line| line.starts_with(field))
+        .with_context(|| format!("{} has no {field}", file.display()))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1).context("a size")?.parse()?;
+    Ok(kilobytes * 1024)
 }
 
 /// How busy everything on the machine is over a stretch of time.

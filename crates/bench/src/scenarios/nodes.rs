@@ -5,18 +5,17 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair};
+use anyhow::{Result, bail, ensure};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
 use crate::figure::{Figure, Target};
 use crate::http1::Connection;
 use crate::http2::{self, Incoming};
+use crate::node;
 use crate::requests;
 use crate::scenarios::{MEBIBYTE, Setting, populate, watch};
 use crate::server::Server;
-use crate::tls::Access;
 
 const NODES: usize = 2_000;
 const SECRETS: usize = 1_000;
@@ -107,13 +106,11 @@ async fn make_pods(server: &Server) -> Result<()> {
 }
 
 async fn open_nodes(server: &Server, seen: &Rc<Seen>) -> Result<Vec<JoinHandle<Result<()>>>> {
-    let read = |name: &str| std::fs::read_to_string(server.data_directory().join("pki").join(name));
-    let authority = Issuer::from_ca_cert_pem(&read("ca.crt")?, KeyPair::from_pem(&read("ca.key")?)?)?;
     let revision = watch::revision(server).await?;
     let mut readers = Vec::with_capacity(NODES);
     for first in (0..NODES).step_by(OPENING) {
         let nodes = first..(first + OPENING).min(NODES);
-        let opening = nodes.map(|node| open(server, &authority, node, &revision));
+        let opening = nodes.map(|node| open(server, node, &revision));
         for connection in futures::future::join_all(opening).await {
             readers.push(tokio::task::spawn_local(listen(connection?, Rc::clone(seen))));
         }
@@ -126,13 +123,11 @@ async fn open_nodes(server: &Server, seen: &Rc<Seen>) -> Result<Vec<JoinHandle<R
 }
 
 /// A node's connection, with its watches asked for.
-async fn open(
-    server: &Server,
-    authority: &Issuer<'_, KeyPair>,
-    node: usize,
-    revision: &str,
-) -> Result<http2::Connection> {
-    let access = credentials(&server.access, authority, node).context("a node's certificate")?;
+async fn open(server: &Server, node: usize, revision: &str) -> Result<http2::Connection> {
+    let (certificate, key) = node::certificate_of(server, &format!("n-{node}"))?;
+    let access = server
+        .access
+        .with_certificate(certificate.as_bytes(), key.as_bytes())?;
     let mut connection = http2::Connection::open(&access).await?;
     for secret in secrets_of(node) {
         let path = format!(
@@ -144,21 +139,6 @@ async fn open(
     }
     connection.send().await?;
     Ok(connection)
-}
-
-fn credentials(access: &Access, authority: &Issuer<'_, KeyPair>, node: usize) -> Result<Access> {
-    let mut wanted = CertificateParams::default();
-    wanted.distinguished_name = rcgen::DistinguishedName::new();
-    wanted
-        .distinguished_name
-        .push(DnType::OrganizationName, "system:nodes");
-    wanted
-        .distinguished_name
-        .push(DnType::CommonName, format!("system:node:n-{node}"));
-    wanted.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    let key = KeyPair::generate()?;
-    let certificate = wanted.signed_by(&key, authority)?;
-    access.with_certificate(certificate.pem().as_bytes(), key.serialize_pem().as_bytes())
 }
 
 async fn listen(mut connection: http2::Connection, seen: Rc<Seen>) -> Result<()> {
