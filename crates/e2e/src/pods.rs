@@ -181,11 +181,16 @@ impl Pods {
 
     /// A server, and a node in a process of its own.
     pub fn with_a_worker() -> Pods {
+        Pods::with_a_worker_of(0)
+    }
+
+    /// The same; the process of the node is of this group.
+    pub fn with_a_worker_of(group: u32) -> Pods {
         let mut server = Server::start();
         // So that the node finds it again after a restart.
         server.options().port = server.port();
         let kubectl = Kubectl::new("1.32", &server);
-        let worker = Worker::start(&server, &kubectl);
+        let worker = Worker::start(&server, &kubectl, group);
         let pods = Pods {
             server,
             kubectl,

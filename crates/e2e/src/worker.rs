@@ -27,13 +27,14 @@ pub struct Worker {
     directory: PathBuf,
     starts: usize,
     arguments: Vec<String>,
+    group: u32,
     /// The node's name.
     pub name: String,
 }
 
 impl Worker {
-    /// A node that gets its credentials by a bootstrap token.
-    pub fn start(server: &Server, kubectl: &Kubectl) -> Worker {
+    /// A node that gets its credentials by a bootstrap token; its process is of this group.
+    pub fn start(server: &Server, kubectl: &Kubectl, group: u32) -> Worker {
         kubectl.run_with(&["apply", "-f", "-"], TOKEN_SECRET, &[]).ok();
         for role in [
             "system:node-bootstrapper",
@@ -72,10 +73,11 @@ impl Worker {
         .flat_map(|(flag, value)| [flag.to_owned(), value])
         .collect();
         Worker {
-            child: spawn(&directory, 0, &arguments),
+            child: spawn(&directory, 0, &arguments, group),
             directory,
             starts: 0,
             arguments,
+            group,
             name,
         }
     }
@@ -90,7 +92,7 @@ impl Worker {
     pub fn restart(&mut self) {
         self.kill();
         self.starts += 1;
-        self.child = spawn(&self.directory, self.starts, &self.arguments);
+        self.child = spawn(&self.directory, self.starts, &self.arguments, self.group);
     }
 
     /// Its process id.
@@ -121,10 +123,17 @@ impl Drop for Worker {
     }
 }
 
-fn spawn(directory: &Path, start: usize, arguments: &[String]) -> Child {
+fn spawn(directory: &Path, start: usize, arguments: &[String], group: u32) -> Child {
     let log = File::create(directory.join(format!("log.{start}"))).expect("a log");
     Command::new("setpriv")
-        .args(["--pdeathsig", "KILL", "--"])
+        .args([
+            "--pdeathsig",
+            "KILL",
+            "--keep-groups",
+            "--regid",
+            &group.to_string(),
+            "--",
+        ])
         .arg(binary())
         .arg("node")
         .args(arguments)

@@ -18,8 +18,9 @@ use zeroize::Zeroizing;
 use crate::mailbox::Mailbox;
 use crate::tokens::Tokens;
 
-/// After the server was away, a watch is tried again at least this often: files are current within two seconds.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// After the server was away, a watch is tried again at least this often. With a second for a connection that is lost on
+/// its way, files are current within two (R12).
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// One object, by kind, namespace and name.
 pub(crate) type Key = (Kind, String, String);

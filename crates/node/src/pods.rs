@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::Pod;
@@ -12,12 +11,10 @@ use strongroom_client::request::Form;
 use strongroom_node_plan::pod;
 use tokio::sync::{mpsc, watch};
 
+use crate::caches::LONGEST_PAUSE;
 use crate::context::Context;
 use crate::server::Server;
 use crate::worker::{Assignment, PodWorker};
-
-/// After the server was away the watch is tried again at least this often.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The workers, by uid of their pods.
 #[derive(Default)]

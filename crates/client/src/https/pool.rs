@@ -25,9 +25,10 @@ const STREAMS: usize = 100;
 /// Packets that are lost while a network is cut are sent again ever later; a new try is faster.
 const CONNECT: Duration = Duration::from_secs(1);
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// A connection on which nothing comes back is given up after both.
-const PING: Duration = Duration::from_secs(5);
-const PONG: Duration = Duration::from_secs(5);
+/// A connection on which nothing comes back is given up after both: soon, because TCP alone goes on as late after an
+/// interruption as that has lasted.
+const PING: Duration = Duration::from_secs(1);
+const PONG: Duration = Duration::from_secs(3);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]

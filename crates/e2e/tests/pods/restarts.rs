@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use strongroom_e2e::{BUSYBOX, Pods, containers};
+use strongroom_e2e::{BUSYBOX, Partition, Pods, containers};
 
 fn tasks() -> Vec<String> {
     let output = containers()
@@ -127,4 +127,58 @@ spec:
         (fs::read_to_string(&file).ok()? == "three").then_some(())
     });
     world.kubectl.ok(&["delete", "pod", "lasting"]);
+}
+
+/// R12: the network loses everything for a while, and nobody is told.
+#[test]
+fn a_partition_is_caught_up_with_within_two_seconds() {
+    const GROUP: u32 = 61_235;
+    let world = Pods::with_a_worker_of(GROUP);
+    let secret = |value: &str| {
+        let patch = format!(r#"{{"stringData":{{"k":"{value}"}}}}"#);
+        world.kubectl.ok(&["patch", "secret", "s", "-p", &patch]);
+    };
+    world
+        .kubectl
+        .ok(&["create", "secret", "generic", "s", "--from-literal=k=0"]);
+    world.apply(&format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {{name: lasting}}
+spec:
+  nodeName: {node}
+  terminationGracePeriodSeconds: 1
+  containers:
+  - {{name: c, image: {BUSYBOX}, command: [sleep, "1000"], volumeMounts: [{{name: v, mountPath: /v}}]}}
+  volumes: [{{name: v, secret: {{secretName: s}}}}]
+"#,
+        node = world.node
+    ));
+    let pod = world.ready("lasting");
+    let file = world.volume(&pod, "kubernetes.io~secret", "v").join("k");
+    let holds = |value: &str| fs::read_to_string(&file).expect("never missing") == value;
+    let partition = Partition::of_group(GROUP, world.server.port());
+    // The mark is set when a connection says something: this one asks each second whether the server is there.
+    std::thread::sleep(Duration::from_secs(3));
+    let mut slowest = Duration::ZERO;
+    for (round, seconds) in [(1, 1), (2, 3), (3, 8), (4, 15)] {
+        partition.begin();
+        secret("lost");
+        std::thread::sleep(Duration::from_secs(seconds));
+        secret(&format!("now {round}"));
+        assert!(!holds("lost") && !holds(&format!("now {round}")), "cut off");
+        partition.end();
+        let healed = Instant::now();
+        world.until("the update", || holds(&format!("now {round}")).then_some(()));
+        println!("current {:?} after a partition of {seconds} s", healed.elapsed());
+        slowest = slowest.max(healed.elapsed());
+    }
+    // Two seconds, and what a busy machine adds.
+    assert!(slowest < Duration::from_secs(3), "{slowest:?}");
+    assert_eq!(
+        world.ready("lasting")["status"]["containerStatuses"],
+        pod["status"]["containerStatuses"],
+        "the same container"
+    );
 }

@@ -1,7 +1,8 @@
 //! The server goes away and comes back; the command does not notice.
 
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+use strongroom_e2e::Partition;
 
 use crate::running::{PATIENCE, Place, comes_true, inside};
 use crate::unprivileged::Home;
@@ -98,73 +99,6 @@ fn without_a_server_nothing_is_started() {
     );
 }
 
-/// Marks what one user says to a server, so that it can be lost in both directions.
-struct Partition {
-    mark: [&'static str; 12],
-    user: String,
-    port: String,
-}
-
-const LOST: [&str; 8] = ["-i", "lo", "-m", "connmark", "--mark", "8731", "-j", "DROP"];
-
-impl Partition {
-    fn between(user: u32, port: u16) -> Partition {
-        let mark = [
-            "-p",
-            "tcp",
-            "--dport",
-            "",
-            "-m",
-            "owner",
-            "--uid-owner",
-            "",
-            "-j",
-            "CONNMARK",
-            "--set-mark",
-            "8731",
-        ];
-        let partition = Partition {
-            mark,
-            user: user.to_string(),
-            port: port.to_string(),
-        };
-        partition.mark("-A");
-        partition
-    }
-
-    fn mark(&self, action: &str) {
-        let mut rule = self.mark.to_vec();
-        (rule[3], rule[7]) = (&self.port, &self.user);
-        iptables(&[&["-t", "mangle", action, "OUTPUT"], &rule[..]].concat());
-    }
-
-    fn begin(&self) {
-        iptables(&[&["-I", "INPUT"], &LOST[..]].concat());
-    }
-
-    fn end(&self) {
-        iptables(&[&["-D", "INPUT"], &LOST[..]].concat());
-    }
-}
-
-impl Drop for Partition {
-    fn drop(&mut self) {
-        self.mark("-D");
-        if std::thread::panicking() {
-            let _ = Command::new("iptables")
-                .args(["-D", "INPUT"])
-                .args(LOST)
-                .stderr(Stdio::null())
-                .status();
-        }
-    }
-}
-
-fn iptables(arguments: &[&str]) {
-    let status = Command::new("iptables").arg("-w").args(arguments).status();
-    assert!(status.expect("iptables is installed").success(), "{arguments:?}");
-}
-
 /// R12: nothing says that the connection is dead, and TCP would take its time to go on.
 #[test]
 fn a_partition_is_caught_up_with_within_two_seconds() {
@@ -172,7 +106,7 @@ fn a_partition_is_caught_up_with_within_two_seconds() {
     let place = Place::new();
     place.secret("db", &[("a", "1")]);
     let home = Home::new(&place, USER);
-    let partition = Partition::between(USER, place.server.port());
+    let partition = Partition::of_user(USER, place.server.port());
     let mut running = home.run(
         &[],
         &[
