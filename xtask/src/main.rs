@@ -89,7 +89,8 @@ fn help(command: &str) -> Option<&'static str> {
              \x20 STRONGROOM_POWER_IMAGES simulated power cuts of the storage engine (default here 100000)\n\
              \x20 STRONGROOM_BIT_FLIPS   damaged stores of the storage engine (default here 10000)\n\
              \x20 STRONGROOM_R14_SECONDS slow watcher (default here 60)\n\
-             \x20 STRONGROOM_R16_SECONDS overload (default here 60)\n\n\
+             \x20 STRONGROOM_R16_SECONDS overload (default here 60)\n\
+             \x20 STRONGROOM_R20_KILLS   kills of the node while it delivers (default here 200)\n\n\
              Examples:\n  cargo xtask soak\n  STRONGROOM_R1_CYCLES=10000 cargo xtask soak r1_\n"
         }
         "tools" => {

@@ -57,7 +57,7 @@ fn all(steps: Vec<(&str, Command)>) -> Result<()> {
 }
 
 /// The long settings; each can be overridden from outside.
-const SOAK: [(&str, &str); 8] = [
+const SOAK: [(&str, &str); 9] = [
     ("STRONGROOM_POWER_IMAGES", "100000"),
     ("STRONGROOM_BIT_FLIPS", "10000"),
     ("STRONGROOM_MODEL_OPERATIONS", "1000000"),
@@ -66,6 +66,7 @@ const SOAK: [(&str, &str); 8] = [
     ("STRONGROOM_R7_FLIPS", "2000"),
     ("STRONGROOM_R14_SECONDS", "60"),
     ("STRONGROOM_R16_SECONDS", "60"),
+    ("STRONGROOM_R20_KILLS", "200"),
 ];
 
 /// Long runs of what `test` runs briefly.
