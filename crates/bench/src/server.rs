@@ -207,6 +207,16 @@ impl Server {
         cpu_of(&self.proc("stat"))
     }
 
+    /// Processor time its threads have used so far, in seconds, to the nanosecond. Threads that have ended are missing.
+    pub fn cpu_of_threads(&self) -> f64 {
+        let threads = fs::read_dir(self.proc("task")).into_iter().flatten().flatten();
+        let nanoseconds = threads.filter_map(|thread| {
+            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<f64>().ok()
+        });
+        nanoseconds.sum::<f64>() / 1e9
+    }
+
     fn kilobytes(&self, file: &str, field: &str) -> Result<u64> {
         let text = fs::read_to_string(self.proc(file))?;
         let line = text
