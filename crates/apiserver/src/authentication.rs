@@ -23,7 +23,7 @@ use crate::server::ApiServer;
 use crate::tls::Credential;
 
 pub(crate) use bearer::without_bearer_protocol;
-pub(crate) use tokens::{Known, TokenCache, check as check_token, new_cache};
+pub(crate) use tokens::{Known, TokenCache, audiences as token_audiences, check as check_token, new_cache};
 
 /// How callers may prove who they are.
 #[derive(Debug)]
@@ -143,7 +143,7 @@ pub(crate) async fn authenticate(
     if let Some(token) = bearer.token {
         let audiences = &server.0.authentication.service_accounts.tokens.api_audiences;
         return match check_token(server, &token, audiences).await {
-            Ok(Some(accepted)) => Ok(accepted.caller),
+            Ok(Some(caller)) => Ok(caller),
             Ok(None) => Err(refused("invalid bearer token")),
             Err(problems) => Err(refused(&problems.join(", "))),
         };

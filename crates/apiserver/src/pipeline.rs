@@ -111,9 +111,9 @@ where
         }
         trail.received(server).await?;
         match authorize_now(server, user, &info, &query, verb).await {
-            Ok(reason) => trail.authorized(true, &reason),
+            Ok(reason) => trail.authorized(true, reason),
             Err(refused) => {
-                trail.authorized(false, &refused.reason);
+                trail.authorized(false, refused.reason);
                 return Err(refused.status);
             }
         }

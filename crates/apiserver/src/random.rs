@@ -1,5 +1,7 @@
 //! Random values that the server hands out: object identities, name suffixes, audit ids. Not for keys.
 
+use std::cell::RefCell;
+
 use aws_lc_rs::rand::fill;
 
 /// Letters of generated names: no vowels, so that no words come about (api-conventions §5).
@@ -13,9 +15,32 @@ pub fn bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
+/// Bytes that are asked for at once: the system's generator costs as much for a few as for many.
+const POOL: usize = 512;
+
+thread_local! {
+    /// Random bytes for identities, and how many of them are used up.
+    static IDENTITIES: RefCell<([u8; POOL], usize)> = const { RefCell::new(([0; POOL], POOL)) };
+}
+
+/// Bytes for what everybody may see, and nobody has seen before.
+fn public_bytes<const N: usize>() -> [u8; N] {
+    IDENTITIES.with_borrow_mut(|(pool, used)| {
+        if *used + N > POOL {
+            *pool = bytes();
+            *used = 0;
+        }
+        let mut taken = [0; N];
+        taken.copy_from_slice(&pool[*used..*used + N]);
+        *used += N;
+        taken
+    })
+}
+
 /// A version-4 UUID.
 pub fn uuid() -> String {
-    let mut bytes: [u8; 16] = bytes();
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut bytes: [u8; 16] = public_bytes();
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let mut text = String::with_capacity(36);
@@ -24,7 +49,7 @@ pub fn uuid() -> String {
             text.push('-');
         }
         for digit in [byte >> 4, byte & 0x0f] {
-            text.push(char::from_digit(u32::from(digit), 16).unwrap_or('0'));
+            text.push(char::from(DIGITS[usize::from(digit)]));
         }
     }
     text
@@ -32,7 +57,7 @@ pub fn uuid() -> String {
 
 /// Five random letters for `generateName`.
 pub fn name_suffix() -> String {
-    let bytes: [u8; SUFFIX_LENGTH] = bytes();
+    let bytes: [u8; SUFFIX_LENGTH] = public_bytes();
     bytes
         .iter()
         .map(|byte| char::from(SUFFIX_LETTERS[usize::from(*byte) % SUFFIX_LETTERS.len()]))

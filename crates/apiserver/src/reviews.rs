@@ -15,7 +15,7 @@ use strongroom_objects::{Map, Object, Status, Value};
 use strongroom_resources::decode::{agree_with_url, decode};
 use strongroom_resources::options::{Operation, WriteOptions};
 
-use crate::authentication::check_token;
+use crate::authentication::{check_token, token_audiences};
 use crate::body::{Body, RequestBody};
 use crate::encode::content_type;
 use crate::get::form;
@@ -141,13 +141,11 @@ async fn token_status(server: &ApiServer, review: &Object) -> Result<Map, Box<St
     let audiences = wanted_audiences(server, review);
     let mut status = Map::new();
     match check_token(server, token, &audiences).await {
-        Ok(Some(accepted)) => {
+        Ok(Some(caller)) => {
             status.insert("authenticated".to_owned(), true.into());
-            status.insert(
-                "user".to_owned(),
-                Value::Object(user_info(&accepted.caller.identity)),
-            );
-            status.insert("audiences".to_owned(), accepted.audiences.into());
+            status.insert("user".to_owned(), Value::Object(user_info(&caller.identity)));
+            let audiences = token_audiences(server, &caller, &audiences);
+            status.insert("audiences".to_owned(), audiences.into());
         }
         refused => {
             let problems = refused.err().unwrap_or_default();

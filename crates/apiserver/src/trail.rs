@@ -1,5 +1,6 @@
 //! What becomes known of a request on its way, and how the audit log is told (auth §10).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -50,7 +51,7 @@ pub(crate) struct Trail {
     created: String,
     caller: Option<Arc<Identity>>,
     acting: Option<Arc<Identity>>,
-    annotations: Vec<(&'static str, String)>,
+    annotations: Vec<(&'static str, Cow<'static, str>)>,
     decision: Option<Decision>,
     decided: bool,
     begun: bool,
@@ -111,7 +112,9 @@ impl Trail {
     /// Who called.
     pub fn called_by(&mut self, caller: &Caller) {
         self.caller = Some(Arc::clone(&caller.identity));
-        self.annotations.extend(caller.annotations.iter().cloned());
+        let annotations = caller.annotations.iter();
+        self.annotations
+            .extend(annotations.map(|(name, value)| (*name, Cow::Owned(value.clone()))));
     }
 
     /// As whom, if as somebody else.
@@ -120,10 +123,10 @@ impl Trail {
     }
 
     /// What the authorizers said.
-    pub fn authorized(&mut self, allowed: bool, reason: &str) {
+    pub fn authorized(&mut self, allowed: bool, reason: String) {
         let decision = if allowed { "allow" } else { "forbid" };
-        self.annotations.push((DECISION, decision.to_owned()));
-        self.annotations.push((REASON, reason.to_owned()));
+        self.annotations.push((DECISION, decision.into()));
+        self.annotations.push((REASON, reason.into()));
     }
 
     /// Which object is created.
@@ -133,7 +136,7 @@ impl Trail {
 
     /// A further fact.
     pub fn note(&mut self, name: &'static str, value: String) {
-        self.annotations.push((name, value));
+        self.annotations.push((name, value.into()));
     }
 
     /// The answer's body, if the policy wants it and it does not flow.
@@ -258,7 +261,7 @@ impl Trail {
         let annotations: Vec<(&str, &str)> = self
             .annotations
             .iter()
-            .map(|(name, value)| (*name, value.as_str()))
+            .map(|(name, value)| (*name, value.as_ref()))
             .collect();
         let event = Event {
             level: decision.level,

@@ -7,8 +7,11 @@
 //! …,"strongroom.dev/audit-previous":"<64 digits>","strongroom.dev/audit-sequence":"<number>"}}
 //! ```
 
+mod beginnings;
+
 use aws_lc_rs::digest;
 
+use crate::event::Opened;
 use crate::hex;
 
 /// The annotation with the SHA-256 of the previous line, without its line feed; zeros for the first.
@@ -51,14 +54,15 @@ impl std::fmt::Debug for OpenLine {
 }
 
 impl OpenLine {
-    /// `bytes` end within the annotations; `follows_others` if there are any.
-    pub(crate) fn new(bytes: Vec<u8>, follows_others: bool) -> Self {
-        let mut hasher = digest::Context::new(&digest::SHA256);
-        hasher.update(&bytes);
+    /// `bytes` end within the annotations.
+    pub(crate) fn new(bytes: Vec<u8>, opened: Opened) -> Self {
+        let (caller, rest) = bytes.split_at(opened.caller_end);
+        let mut hasher = beginnings::hasher_behind(caller);
+        hasher.update(rest);
         Self {
             bytes,
             hasher,
-            follows_others,
+            follows_others: opened.has_annotations,
         }
     }
 
@@ -127,8 +131,12 @@ mod tests {
             sequence: 41,
             hash: [7; 32],
         };
-        for follows_others in [false, true] {
-            let line = OpenLine::new(br#"{"annotations":{"#.to_vec(), follows_others);
+        for has_annotations in [false, true] {
+            let opened = Opened {
+                caller_end: 1,
+                has_annotations,
+            };
+            let line = OpenLine::new(br#"{"annotations":{"#.to_vec(), opened);
             let (bytes, end) = line.close(&last);
             let written = bytes.strip_suffix(b"\n").unwrap();
             assert_eq!(end.sequence, 42);

@@ -2,6 +2,7 @@
 
 mod body;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::IpAddr;
@@ -17,6 +18,8 @@ use crate::stage::{Level, Stage};
 /// Longer user agents are cut here.
 const USER_AGENT_LENGTH: usize = 1024;
 const CUT: &str = "...TRUNCATED";
+/// Memory for most records.
+const TYPICAL_LENGTH: usize = 1024;
 
 /// One record. It borrows everything, so that making one costs nothing.
 #[derive(Debug, Clone, Copy)]
@@ -102,10 +105,19 @@ pub struct ResponseStatus<'a> {
     pub reason: &'a str,
 }
 
+/// What is known of an event that is written but for its place in the chain.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Opened {
+    /// Up to here it says who called, the same in all records of one caller.
+    pub caller_end: usize,
+    /// Whether there are annotations before the chain's.
+    pub has_annotations: bool,
+}
+
 impl Event<'_> {
     /// The event as one line of JSON, without the chain.
     pub fn to_json(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(1024);
+        let mut out = Vec::with_capacity(TYPICAL_LENGTH);
         self.write_fields(&mut out);
         if self.own_annotations().next().is_some() {
             self.write_annotations(&mut out);
@@ -115,24 +127,23 @@ impl Event<'_> {
         out
     }
 
-    /// The event up to where the chain's annotations go, and whether they follow others.
-    pub(crate) fn write_open(&self, out: &mut Vec<u8>) -> bool {
-        self.write_fields(out);
-        self.write_annotations(out)
+    /// The event up to where the chain's annotations go.
+    pub(crate) fn write_open(&self, out: &mut Vec<u8>) -> Opened {
+        out.reserve(TYPICAL_LENGTH);
+        let caller_end = self.write_fields(out);
+        Opened {
+            caller_end,
+            has_annotations: self.write_annotations(out),
+        }
     }
 
-    fn write_fields(&self, out: &mut Vec<u8>) {
+    /// First what is the same in all records of one caller, the end of which is returned.
+    fn write_fields(&self, out: &mut Vec<u8>) -> usize {
         out.extend_from_slice(br#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":""#);
         out.extend_from_slice(self.level.as_str().as_bytes());
-        out.extend_from_slice(br#"","auditID":"#);
-        text(out, self.audit_id);
-        out.extend_from_slice(br#","stage":""#);
+        out.extend_from_slice(br#"","stage":""#);
         out.extend_from_slice(self.stage.as_str().as_bytes());
-        out.extend_from_slice(br#"","requestURI":"#);
-        text(out, self.request_uri);
-        out.extend_from_slice(br#","verb":"#);
-        text(out, self.verb);
-        out.extend_from_slice(br#","user":"#);
+        out.extend_from_slice(br#"","user":"#);
         self.user.write(out);
         if let Some(user) = &self.impersonated_user {
             out.extend_from_slice(br#","impersonatedUser":"#);
@@ -140,14 +151,21 @@ impl Event<'_> {
         }
         if !self.source_ips.is_empty() {
             out.extend_from_slice(br#","sourceIPs":["#);
-            for (at, address) in self.source_ips.iter().enumerate() {
-                let comma = if at == 0 { "" } else { "," };
-                // Writing to memory does not fail.
-                let _ = write!(out, "{comma}\"{}\"", address.to_canonical());
+            for (at, source) in self.source_ips.iter().enumerate() {
+                out.extend_from_slice(if at == 0 { b"\"" } else { b",\"" });
+                address(out, *source);
+                out.push(b'"');
             }
             out.push(b']');
         }
         self.write_user_agent(out);
+        let caller_end = out.len();
+        out.extend_from_slice(br#","auditID":"#);
+        text(out, self.audit_id);
+        out.extend_from_slice(br#","verb":"#);
+        text(out, self.verb);
+        out.extend_from_slice(br#","requestURI":"#);
+        text(out, self.request_uri);
         if let Some(reference) = &self.object_reference {
             out.extend_from_slice(br#","objectRef":"#);
             reference.write(out);
@@ -170,6 +188,7 @@ impl Event<'_> {
         out.extend_from_slice(br#"","stageTimestamp":""#);
         time(out, self.stage_time);
         out.push(b'"');
+        caller_end
     }
 
     fn write_user_agent(&self, out: &mut Vec<u8>) {
@@ -302,9 +321,7 @@ fn texts(out: &mut Vec<u8>, values: &[String]) {
 }
 
 fn text(out: &mut Vec<u8>, value: &str) {
-    let special = |byte: &u8| *byte < b' ' || *byte == b'"' || *byte == b'\\';
-    // Without an early end, many bytes are looked at in one instruction.
-    if !value.bytes().fold(false, |found, byte| found | special(&byte)) {
+    if is_plain(value.as_bytes()) {
         out.push(b'"');
         out.extend_from_slice(value.as_bytes());
         out.push(b'"');
@@ -314,31 +331,91 @@ fn text(out: &mut Vec<u8>, value: &str) {
     }
 }
 
-/// Always six digits behind the second, always UTC.
-fn time(out: &mut Vec<u8>, at: Timestamp) {
-    let at = Offset::UTC.to_datetime(at);
-    let parts = [
-        (at.year().unsigned_abs().into(), 4, b'-'),
-        (at.month().unsigned_abs().into(), 2, b'-'),
-        (at.day().unsigned_abs().into(), 2, b'T'),
-        (at.hour().unsigned_abs().into(), 2, b':'),
-        (at.minute().unsigned_abs().into(), 2, b':'),
-        (at.second().unsigned_abs().into(), 2, b'.'),
-        (at.subsec_nanosecond().unsigned_abs() / 1000, 6, b'Z'),
-    ];
-    for (number, width, behind) in parts {
-        digits(out, number, width);
-        out.push(behind);
+/// Whether JSON takes the text as it is. Eight bytes are looked at together: this is the greater part of writing an
+/// event.
+fn is_plain(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHEST: u64 = ONES << 7;
+    // The highest bit of each byte that is below `bound`; a borrow can only come from such a byte.
+    let below = |word: u64, bound: u8| word.wrapping_sub(ONES * u64::from(bound)) & !word;
+    let special = |eight: &[u8; 8]| {
+        let word = u64::from_ne_bytes(*eight);
+        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+        let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
+        (below(word, b' ') | quote | backslash) & HIGHEST
+    };
+    let (eights, _) = bytes.as_chunks();
+    let Some(last) = bytes.last_chunk() else {
+        return !bytes
+            .iter()
+            .any(|byte| *byte < b' ' || *byte == b'"' || *byte == b'\\');
+    };
+    eights
+        .iter()
+        .fold(special(last), |found, eight| found | special(eight))
+        == 0
+}
+
+fn address(out: &mut Vec<u8>, address: IpAddr) {
+    match address.to_canonical() {
+        IpAddr::V4(address) => {
+            for (at, part) in address.octets().into_iter().enumerate() {
+                if at > 0 {
+                    out.push(b'.');
+                }
+                out.extend_from_slice(itoa::Buffer::new().format(part).as_bytes());
+            }
+        }
+        // Writing to memory does not fail.
+        IpAddr::V6(address) => drop(write!(out, "{address}")),
     }
 }
 
-fn digits(out: &mut Vec<u8>, mut number: u32, width: usize) {
-    let mut text = [b'0'; 6];
-    for digit in text[..width].iter_mut().rev() {
+/// A second's text up to the point, such as `2026-11-22T05:43:00.`.
+type SecondText = [u8; 20];
+
+thread_local! {
+    /// The last second that was written: the next moment is mostly in the same one.
+    static LAST_SECOND: Cell<(i64, SecondText)> = const { Cell::new((i64::MIN, [0; 20])) };
+}
+
+/// Always six digits behind the second, always UTC.
+fn time(out: &mut Vec<u8>, at: Timestamp) {
+    let microseconds = at.as_microsecond();
+    let second = microseconds.div_euclid(1_000_000);
+    let (mut known, mut text) = LAST_SECOND.get();
+    if known != second {
+        (known, text) = (second, second_text(second));
+        LAST_SECOND.set((known, text));
+    }
+    out.extend_from_slice(&text);
+    let mut fraction = *b"000000Z";
+    digits(&mut fraction[..6], microseconds.rem_euclid(1_000_000) as u32);
+    out.extend_from_slice(&fraction);
+}
+
+fn second_text(second: i64) -> SecondText {
+    let at = Timestamp::from_second(second).unwrap_or_default();
+    let at = Offset::UTC.to_datetime(at);
+    let mut text = *b"0000-00-00T00:00:00.";
+    digits(&mut text[..4], at.year().unsigned_abs().into());
+    for (begin, number) in [
+        (5, at.month()),
+        (8, at.day()),
+        (11, at.hour()),
+        (14, at.minute()),
+        (17, at.second()),
+    ] {
+        digits(&mut text[begin..begin + 2], number.unsigned_abs().into());
+    }
+    text
+}
+
+fn digits(text: &mut [u8], mut number: u32) {
+    for digit in text.iter_mut().rev() {
         *digit = b'0' + (number % 10) as u8;
         number /= 10;
     }
-    out.extend_from_slice(&text[..width]);
 }
 
 #[cfg(test)]

@@ -142,9 +142,9 @@ impl Log {
     /// The sequence to wait for, if there is one.
     fn put(&self, event: &Event<'_>) -> Result<Option<u64>, AuditError> {
         if let Some(queue) = &self.queue {
-            let mut bytes = Vec::with_capacity(1024);
-            let follows_others = event.write_open(&mut bytes);
-            queue.push(OpenLine::new(bytes, follows_others));
+            let mut bytes = Vec::new();
+            let opened = event.write_open(&mut bytes);
+            queue.push(OpenLine::new(bytes, opened));
             return Ok(None);
         }
         if !self.shared.healthy() {
@@ -152,8 +152,8 @@ impl Log {
             return Err(self.shared.refusal());
         }
         let mut bytes = BUFFER.take();
-        let follows_others = event.write_open(&mut bytes);
-        let (sequence, mut bytes) = self.shared.append(OpenLine::new(bytes, follows_others))?;
+        let opened = event.write_open(&mut bytes);
+        let (sequence, mut bytes) = self.shared.append(OpenLine::new(bytes, opened))?;
         if bytes.capacity() <= KEPT_BUFFER {
             bytes.clear();
             BUFFER.set(bytes);

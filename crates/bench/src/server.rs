@@ -216,6 +216,16 @@ impl Server {
         cpu_of(&self.proc("stat"))
     }
 
+    /// Processor time its threads have used so far, in seconds, to the nanosecond. Threads that have ended are missing.
+    pub fn cpu_of_threads(&self) -> f64 {
+        let threads = fs::read_dir(self.proc("task")).into_iter().flatten().flatten();
+        let nanoseconds = threads.filter_map(|thread| {
+            let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+            text.split_whitespace().next()?.parse::<f64>().ok()
+        });
+        nanoseconds.sum::<f64>() / 1e9
+    }
+
     fn proc(&self, file: &str) -> PathBuf {
         PathBuf::from(format!("/proc/{}/{file}", self.child.0.id()))
     }

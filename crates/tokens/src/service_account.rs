@@ -12,7 +12,7 @@ pub mod request;
 #[cfg(test)]
 mod tests;
 
-pub use bound::{BoundClaims, Reference, VerifiedBound, check_claims, prove, verify};
+pub use bound::{BoundClaims, Reference, VerifiedBound, check_claims, prove, still_good, verify};
 pub use issue::{Lifetime, TokenClaims, issue, lifetime};
 pub use live::{Live, LiveObject, check_live, stale_token_annotation};
 

@@ -62,7 +62,40 @@ struct Granted {
 #[derive(Debug, Clone)]
 struct RoleGrant {
     role: RoleId,
-    bindings: BTreeMap<String, Arc<Binding>>,
+    bindings: BTreeMap<String, Given>,
+}
+
+/// A binding, with the reason it gives if that is the same for everybody: texts take longer to make than decisions.
+#[derive(Debug, Clone)]
+struct Given {
+    binding: Arc<Binding>,
+    reason: Option<Arc<str>>,
+}
+
+impl Given {
+    fn new(binding: Binding) -> Given {
+        let reason = match binding.subjects.as_slice() {
+            [only] => Some(reason(&binding, only).into()),
+            _ => None,
+        };
+        Given {
+            binding: Arc::new(binding),
+            reason,
+        }
+    }
+
+    /// Why `user`, whom the binding concerns, is allowed something.
+    fn reason(&self, user: &Identity) -> String {
+        if let Some(reason) = &self.reason {
+            return reason.as_ref().to_owned();
+        }
+        let binding = &self.binding;
+        let subject = binding
+            .subjects
+            .iter()
+            .find(|subject| subject_is(subject, user, &binding.namespace));
+        subject.map_or_else(String::new, |subject| reason(binding, subject))
+    }
 }
 
 impl Policy {
@@ -83,8 +116,9 @@ impl Policy {
     /// Adds a binding or replaces the one of the same name.
     pub fn put_binding(&mut self, binding: Binding) {
         self.remove_binding(&binding.namespace, &binding.name);
-        let binding = Arc::new(binding);
         let key = RoleKey::of_binding(&binding);
+        let given = Given::new(binding);
+        let binding = &given.binding;
         for subject in &binding.subjects {
             let role = self.slot(key.clone());
             let Some((index, name)) = self.subjects.index_of(subject, &binding.namespace) else {
@@ -94,19 +128,17 @@ impl Policy {
             let grants = index.entry(name).or_default().grants_mut(&binding.namespace);
             match grants.binary_search_by(|grant| self.slots[grant.role].key.cmp(&key)) {
                 Ok(at) => {
-                    grants[at]
-                        .bindings
-                        .insert(binding.name.clone(), Arc::clone(&binding));
+                    grants[at].bindings.insert(binding.name.clone(), given.clone());
                 }
                 Err(at) => {
                     self.slots[role].references += 1;
-                    let bindings = BTreeMap::from([(binding.name.clone(), Arc::clone(&binding))]);
+                    let bindings = BTreeMap::from([(binding.name.clone(), given.clone())]);
                     grants.insert(at, RoleGrant { role, bindings });
                 }
             }
         }
-        self.bindings
-            .insert((binding.namespace.clone(), binding.name.clone()), binding);
+        let name = (binding.namespace.clone(), binding.name.clone());
+        self.bindings.insert(name, given.binding);
     }
 
     /// Takes a binding away; the namespace of a ClusterRoleBinding is empty.
@@ -138,8 +170,8 @@ impl Policy {
             ControlFlow::Continue(())
         });
         match allowed {
-            Some(binding) => Decision::Allow {
-                reason: format!("RBAC: allowed by {}", describe(binding, attributes.user)),
+            Some(given) => Decision::Allow {
+                reason: given.reason(attributes.user),
             },
             None if errors.is_empty() => Decision::NoOpinion {
                 reason: String::new(),
@@ -380,8 +412,8 @@ pub(super) fn subject_is(subject: &Subject, user: &Identity, namespace: &str) ->
     }
 }
 
-/// A binding as the reason of a decision names it (auth.md §4).
-fn describe(binding: &Binding, user: &Identity) -> String {
+/// Why a binding allows something to one of its subjects (auth.md §4).
+fn reason(binding: &Binding, subject: &Subject) -> String {
     let (kind, name) = if binding.namespace.is_empty() {
         ("ClusterRoleBinding", quote(&binding.name))
     } else {
@@ -390,17 +422,12 @@ fn describe(binding: &Binding, user: &Identity) -> String {
             quote(&format!("{}/{}", binding.name, binding.namespace)),
         )
     };
-    let subject = binding
-        .subjects
-        .iter()
-        .find(|subject| subject_is(subject, user, &binding.namespace))
-        .map(|subject| describe_subject(subject, &binding.namespace))
-        .unwrap_or_default();
     let role = &binding.role_ref;
     format!(
-        "{kind} {name} of {} {} to {subject}",
+        "RBAC: allowed by {kind} {name} of {} {} to {}",
         role.kind,
-        quote(&role.name)
+        quote(&role.name),
+        describe_subject(subject, &binding.namespace)
     )
 }
 

@@ -1,5 +1,7 @@
 //! Where a bearer token stands: in the Authorization header, or among the websocket subprotocols (auth §2).
 
+use std::borrow::Cow;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::HeaderMap;
@@ -11,37 +13,51 @@ const EXTRA_SPACE: &str =
     "the provided Authorization header contains extra space before the bearer token, and is ignored";
 
 /// A token, perhaps, and what to tell the client.
-pub struct Bearer {
-    pub token: Option<String>,
+pub struct Bearer<'a> {
+    pub token: Option<Cow<'a, str>>,
     pub warnings: Vec<String>,
 }
 
 /// The bearer token among `headers`.
-pub fn token(headers: &HeaderMap) -> Bearer {
+pub fn token(headers: &HeaderMap) -> Bearer<'_> {
     let mut bearer = Bearer {
         token: None,
         warnings: Vec::new(),
     };
-    // A token of strange bytes is a bad token, not none.
     let header = headers
         .get(AUTHORIZATION)
         .map_or(&[][..], |value| value.as_bytes());
-    let header = String::from_utf8_lossy(header);
-    let header = header.trim();
-    if let Some((scheme, token)) = header.split_once(' ')
-        && scheme.eq_ignore_ascii_case("bearer")
-    {
-        if token.starts_with(' ') {
-            bearer.warnings.push(EXTRA_SPACE.to_owned());
-        } else {
-            let token = token.split(' ').next().unwrap_or_default();
-            bearer.token = Some(token.to_owned()).filter(|token| !token.is_empty());
-        }
+    let found = match str::from_utf8(header) {
+        Ok(header) => header_token(header).map(|token| token.map(Cow::Borrowed)),
+        // A token of strange bytes is a bad token, not none.
+        Err(_) => header_token(&String::from_utf8_lossy(header))
+            .map(|token| token.map(|token| Cow::Owned(token.to_owned()))),
+    };
+    match found {
+        Ok(token) => bearer.token = token,
+        Err(ExtraSpace) => bearer.warnings.push(EXTRA_SPACE.to_owned()),
     }
     if bearer.token.is_none() {
-        bearer.token = protocol_token(headers);
+        bearer.token = protocol_token(headers).map(Cow::Owned);
     }
     bearer
+}
+
+struct ExtraSpace;
+
+/// The token in an Authorization header, if that has one.
+fn header_token(header: &str) -> Result<Option<&str>, ExtraSpace> {
+    let Some((scheme, token)) = header.trim().split_once(' ') else {
+        return Ok(None);
+    };
+    if !scheme.eq_ignore_ascii_case("bearer") {
+        return Ok(None);
+    }
+    if token.starts_with(' ') {
+        return Err(ExtraSpace);
+    }
+    let token = token.split(' ').next().unwrap_or_default();
+    Ok(Some(token).filter(|token| !token.is_empty()))
 }
 
 fn protocols(headers: &HeaderMap) -> impl Iterator<Item = &str> {

@@ -1,5 +1,8 @@
 //! What the store says today of the objects that a token refers to.
 
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
+
 use bytes::Bytes;
 use jiff::Timestamp;
 use strongroom_objects::{Object, Status};
@@ -12,10 +15,22 @@ use crate::server::ApiServer;
 use crate::stored::Stored;
 
 /// Objects looked at on behalf of one token, and in which version: as long as those are the same, so is the answer.
-#[derive(Debug, Default, Clone)]
-pub struct Looked(Vec<(Bytes, Revision)>);
+#[derive(Debug)]
+pub struct Looked {
+    objects: Vec<(Bytes, Revision)>,
+    /// Up to this revision of the store they are known to be the same: while it is the newest, nothing has changed.
+    through: AtomicU64,
+}
 
 impl Looked {
+    /// Nothing looked at yet; whatever is, is looked at from now on.
+    pub fn begin(server: &ApiServer) -> Self {
+        Self {
+            objects: Vec::new(),
+            through: AtomicU64::new(server.0.store.store().revision()),
+        }
+    }
+
     /// The object, noted with its version; `None` when it is not there or its kind is not served.
     pub async fn at(
         &mut self,
@@ -45,17 +60,23 @@ impl Looked {
         let record = server.0.store.store().get(&key).await;
         let record = record.map_err(|error| store_error(&error))?;
         let Some(record) = record else {
-            self.0.push((key, 0));
+            self.objects.push((key, 0));
             return Ok(None);
         };
-        self.0.push((key, record.modified));
+        self.objects.push((key, record.modified));
         Stored::open(&server.0.store, &record)?.object(resource).map(Some)
     }
 
     /// Whether every object is still in the version that was looked at.
     pub async fn is_unchanged(&self, server: &ApiServer) -> bool {
-        for (key, modified) in &self.0 {
-            let now = match server.0.store.store().get(key).await {
+        let store = server.0.store.store();
+        // Before the objects: a change that comes in between is then found the next time.
+        let newest = store.revision();
+        if newest == self.through.load(Relaxed) {
+            return true;
+        }
+        for (key, modified) in &self.objects {
+            let now = match store.get(key).await {
                 Ok(record) => record.map_or(0, |record| record.modified),
                 Err(_) => return false,
             };
@@ -63,6 +84,7 @@ impl Looked {
                 return false;
             }
         }
+        self.through.fetch_max(newest, Relaxed);
         true
     }
 }

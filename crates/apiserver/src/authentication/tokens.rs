@@ -17,7 +17,7 @@ use strongroom_tokens::service_account::legacy::{
     LiveServiceAccount, check_legacy_live, verify_legacy,
 };
 use strongroom_tokens::service_account::{
-    BoundClaims, Live, check_claims, check_live, prove, stale_token_annotation, username,
+    BoundClaims, Live, check_claims, check_live, prove, stale_token_annotation, still_good, username,
 };
 
 use super::Caller;
@@ -41,7 +41,7 @@ pub(crate) fn new_cache() -> TokenCache {
 pub(crate) struct Known {
     proven: Proven,
     /// The last time everything was looked at.
-    last: Mutex<Option<Last>>,
+    last: Mutex<Option<Arc<Last>>>,
 }
 
 #[derive(Debug)]
@@ -59,19 +59,11 @@ enum Proven {
     },
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Last {
     /// The verdict, where it holds for as long as nothing changes. Without its token: that would be a circle.
     caller: Option<Caller>,
     looked: Looked,
-}
-
-/// A token that is good.
-#[derive(Debug)]
-pub(crate) struct Accepted {
-    pub caller: Caller,
-    /// Which of the wanted audiences the token is for.
-    pub audiences: Vec<String>,
 }
 
 type Problems = Vec<String>;
@@ -84,7 +76,7 @@ pub(crate) async fn check(
     server: &ApiServer,
     token: &str,
     audiences: &[String],
-) -> Result<Option<Accepted>, Problems> {
+) -> Result<Option<Caller>, Problems> {
     let now = Timestamp::now();
     let cache = &server.0.tokens;
     if let Some(known) = cache.get(token, now).filter(|known| known.is_fresh(now)) {
@@ -93,10 +85,8 @@ pub(crate) async fn check(
     let mut problems = Problems::new();
     let settings = &server.0.authentication;
     let accepted = |identity: Identity| {
-        Ok(Some(Accepted {
-            caller: Caller::known(Arc::new(identity)),
-            audiences: for_api(server, audiences)?,
-        }))
+        for_api(server, audiences)?;
+        Ok(Some(Caller::known(Arc::new(identity))))
     };
     if let Some(tokens) = &settings.static_tokens
         && let Some(identity) = tokens.authenticate(token)
@@ -109,9 +99,9 @@ pub(crate) async fn check(
                 proven,
                 last: Mutex::default(),
             });
-            let accepted = known.accept(server, token, audiences, now).await?;
+            let caller = known.accept(server, token, audiences, now).await?;
             cache.insert(token, known, now);
-            return Ok(Some(accepted));
+            return Ok(Some(caller));
         }
         Ok(None) => {}
         Err(problem) => problems.push(problem),
@@ -136,9 +126,9 @@ pub(crate) async fn check(
                     },
                     last: Mutex::default(),
                 });
-                let accepted = known.accept(server, token, audiences, now).await?;
+                let caller = known.accept(server, token, audiences, now).await?;
                 cache.insert(token, known, now);
-                return Ok(Some(accepted));
+                return Ok(Some(caller));
             }
             Ok(None) => {}
             Err(error) => problems.push(error.to_string()),
@@ -151,23 +141,29 @@ pub(crate) async fn check(
     }
 }
 
-/// Those of the wanted audiences that are the API server's: a token that names none is for it and nobody else, and must
+/// Which of the wanted audiences the token is for that `caller` proved itself with, for TokenReview's
+/// `status.audiences`.
+pub(crate) fn audiences(server: &ApiServer, caller: &Caller, wanted: &[String]) -> Vec<String> {
+    let of_token = match caller.token.as_ref().map(|known| &known.proven) {
+        Some(Proven::Bound(claims)) => &claims.audiences,
+        _ => &server.0.authentication.service_accounts.tokens.api_audiences,
+    };
+    let both = wanted.iter().filter(|wanted| of_token.contains(wanted));
+    both.cloned().collect()
+}
+
+/// Whether the API server is among the wanted audiences: a token that names none is for it and nobody else, and must
 /// not let anybody in who asks on behalf of another service.
-fn for_api(server: &ApiServer, wanted: &[String]) -> Result<Vec<String>, Problems> {
+fn for_api(server: &ApiServer, wanted: &[String]) -> Result<(), Problems> {
     let own = &server.0.authentication.service_accounts.tokens.api_audiences;
-    let both: Vec<String> = wanted
-        .iter()
-        .filter(|wanted| own.contains(wanted))
-        .cloned()
-        .collect();
-    if both.is_empty() {
-        let error = TokenError::Audiences {
-            token: own.clone(),
-            target: wanted.to_vec(),
-        };
-        return Err(vec![error.to_string()]);
+    if wanted.iter().any(|wanted| own.contains(wanted)) {
+        return Ok(());
     }
-    Ok(both)
+    let error = TokenError::Audiences {
+        token: own.clone(),
+        target: wanted.to_vec(),
+    };
+    Err(vec![error.to_string()])
 }
 
 fn prove_service_account(server: &ApiServer, token: &str) -> Result<Option<Proven>, String> {
@@ -192,8 +188,7 @@ impl Known {
     /// Whether the token is as good as when it was last looked at.
     pub async fn is_still_good(&self, server: &ApiServer) -> bool {
         let now = Timestamp::now();
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let unchanged = match &last {
+        let unchanged = match self.last() {
             Some(last) => last.looked.is_unchanged(server).await,
             None => false,
         };
@@ -202,11 +197,9 @@ impl Known {
             Proven::Legacy { claims, digest } => stored_legacy_is_good(server, claims, digest, now).await,
             // Its issuer's word holds until it expires; nothing here can take it back.
             Proven::Outside { .. } => true,
-            Proven::Bound(claims) if check_claims(Arc::clone(claims), now, &claims.audiences).is_err() => {
-                false
-            }
+            Proven::Bound(claims) if still_good(claims, now, &claims.audiences).is_err() => false,
             Proven::Bound(_) if unchanged => true,
-            Proven::Bound(claims) => bound_caller(server, claims, &mut Looked::default(), now)
+            Proven::Bound(claims) => bound_caller(server, claims, &mut Looked::begin(server), now)
                 .await
                 .is_ok(),
         }
@@ -218,44 +211,42 @@ impl Known {
         token: &str,
         audiences: &[String],
         now: Timestamp,
-    ) -> Result<Accepted, Problems> {
-        let audiences = self.audiences(server, audiences, now)?;
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let Some(Last {
-            caller: Some(mut caller),
-            looked,
-        }) = last
-            && looked.is_unchanged(server).await
-        {
-            caller.token = Some(Arc::clone(self));
-            return Ok(Accepted { caller, audiences });
+    ) -> Result<Caller, Problems> {
+        match &self.proven {
+            Proven::Bound(claims) => {
+                still_good(claims, now, audiences).map_err(|error| vec![error.to_string()])?;
+            }
+            Proven::Legacy { .. } | Proven::Outside { .. } => for_api(server, audiences)?,
         }
-        let mut looked = Looked::default();
-        let (mut caller, lasts) = match &self.proven {
+        if let Some(last) = self.last()
+            && let Some(caller) = &last.caller
+            && last.looked.is_unchanged(server).await
+        {
+            return Ok(caller.clone().by_token(self));
+        }
+        let mut looked = Looked::begin(server);
+        let (caller, lasts) = match &self.proven {
             Proven::Bound(claims) => bound_caller(server, claims, &mut looked, now).await?,
             Proven::Legacy { claims, .. } => legacy_caller(server, token, claims, &mut looked, now).await?,
             Proven::Outside { identity, .. } => (Caller::known(Arc::clone(identity)), true),
         };
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Last {
+        let last = Last {
             caller: lasts.then(|| caller.clone()),
             looked,
-        });
-        caller.token = Some(Arc::clone(self));
-        Ok(Accepted { caller, audiences })
+        };
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(last));
+        Ok(caller.by_token(self))
     }
 
-    fn audiences(
-        &self,
-        server: &ApiServer,
-        wanted: &[String],
-        now: Timestamp,
-    ) -> Result<Vec<String>, Problems> {
-        match &self.proven {
-            Proven::Bound(claims) => check_claims(Arc::clone(claims), now, wanted)
-                .map(|verified| verified.audiences().to_vec())
-                .map_err(|error| vec![error.to_string()]),
-            Proven::Legacy { .. } | Proven::Outside { .. } => for_api(server, wanted),
-        }
+    fn last(&self) -> Option<Arc<Last>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Caller {
+    fn by_token(mut self, known: &Arc<Known>) -> Self {
+        self.token = Some(Arc::clone(known));
+        self
     }
 }
 
@@ -374,7 +365,7 @@ async fn stored_legacy_is_good(
     digest: &[u8; 32],
     now: Timestamp,
 ) -> bool {
-    let mut looked = Looked::default();
+    let mut looked = Looked::begin(server);
     let secret = looked
         .at(server, "secrets", &claims.namespace, &claims.secret)
         .await;
@@ -393,7 +384,7 @@ async fn check_bootstrap(
     token: &BootstrapToken<'_>,
     now: Timestamp,
 ) -> Result<Identity, String> {
-    let mut looked = Looked::default();
+    let mut looked = Looked::begin(server);
     let secret = looked
         .at(server, "secrets", bootstrap::NAMESPACE, &token.secret_name())
         .await

@@ -70,13 +70,13 @@ fn a_whole_event_is_spelled_as_kubernetes_spells_it() {
         ("authorization.k8s.io/decision", "forbid"),
         (chain::SEQUENCE_ANNOTATION, "1"),
     ];
-    let expected = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"4c1d","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/shop/secrets/db?x=1","verb":"get","user":{"username":"alice","uid":"7","groups":["dev","system:authenticated"],"extra":{"scopes":["a","b\""]}},"impersonatedUser":{"username":"bob"},"sourceIPs":["10.0.0.1","10.0.0.2"],"userAgent":"kubectl/1.32","objectRef":{"resource":"secrets","namespace":"shop","name":"db","uid":"u","apiGroup":"g","apiVersion":"v1","resourceVersion":"12","subresource":"s"},"responseStatus":{"metadata":{},"status":"Failure","message":"no\nway","reason":"Forbidden","code":403},"requestReceivedTimestamp":"2026-01-02T03:04:05.000006Z","stageTimestamp":"2026-01-02T03:04:05.120000Z","annotations":{"authorization.k8s.io/decision":"forbid"}}"#;
+    let expected = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","stage":"ResponseComplete","user":{"username":"alice","uid":"7","groups":["dev","system:authenticated"],"extra":{"scopes":["a","b\""]}},"impersonatedUser":{"username":"bob"},"sourceIPs":["10.0.0.1","10.0.0.2"],"userAgent":"kubectl/1.32","auditID":"4c1d","verb":"get","requestURI":"/api/v1/namespaces/shop/secrets/db?x=1","objectRef":{"resource":"secrets","namespace":"shop","name":"db","uid":"u","apiGroup":"g","apiVersion":"v1","resourceVersion":"12","subresource":"s"},"responseStatus":{"metadata":{},"status":"Failure","message":"no\nway","reason":"Forbidden","code":403},"requestReceivedTimestamp":"2026-01-02T03:04:05.000006Z","stageTimestamp":"2026-01-02T03:04:05.120000Z","annotations":{"authorization.k8s.io/decision":"forbid"}}"#;
     assert_eq!(String::from_utf8(event.to_json()).unwrap(), expected);
 }
 
 #[test]
 fn what_is_empty_is_not_written() {
-    let expected = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"4c1d","stage":"ResponseComplete","requestURI":"/api/v1/namespaces/shop/secrets/db?x=1","verb":"get","user":{},"requestReceivedTimestamp":"2026-01-02T03:04:05.000006Z","stageTimestamp":"2026-01-02T03:04:05.120000Z"}"#;
+    let expected = r#"{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","stage":"ResponseComplete","user":{},"auditID":"4c1d","verb":"get","requestURI":"/api/v1/namespaces/shop/secrets/db?x=1","requestReceivedTimestamp":"2026-01-02T03:04:05.000006Z","stageTimestamp":"2026-01-02T03:04:05.120000Z"}"#;
     assert_eq!(String::from_utf8(event().to_json()).unwrap(), expected);
     let mut empty = event();
     empty.object_reference = Some(ObjectReference::default());
@@ -104,6 +104,46 @@ fn whatever_a_client_sends_stays_one_line() {
         assert_eq!(read["requestURI"], text);
         assert_eq!(read["userAgent"], text);
         assert_eq!(read["user"]["username"], text);
+    }
+}
+
+#[test]
+fn what_needs_escaping_is_found_wherever_it_stands() {
+    for length in 1..=25 {
+        for at in 0..length {
+            for byte in 0..=u8::MAX {
+                let mut bytes = vec![b'~'; length];
+                bytes[at] = byte;
+                let special = byte < b' ' || byte == b'"' || byte == b'\\';
+                assert_eq!(is_plain(&bytes), !special, "{byte} at {at} of {length}");
+            }
+        }
+    }
+    assert!(is_plain(b""));
+}
+
+#[test]
+fn moments_are_written_to_the_microsecond() {
+    let mut out = Vec::new();
+    for moment in [
+        "2026-01-02T03:04:05.000006Z",
+        "2026-01-02T03:04:05.999999Z",
+        "1969-12-31T23:59:59.750000Z",
+        "2026-12-31T23:59:59.000000Z",
+        "0001-01-01T00:00:00.000001Z",
+    ] {
+        out.clear();
+        time(&mut out, moment.parse().unwrap());
+        assert_eq!(String::from_utf8(out.clone()).unwrap(), moment);
+    }
+}
+
+#[test]
+fn addresses_are_written_as_texts_of_them() {
+    for text in ["0.0.0.0", "10.200.3.255", "::1", "fe80::1:2"] {
+        let mut out = Vec::new();
+        address(&mut out, text.parse().unwrap());
+        assert_eq!(out, text.as_bytes());
     }
 }
 

@@ -7,8 +7,8 @@ use rustix::fs::{FallocateFlags, fallocate};
 
 /// Tried in this order when the log is opened: on a tiny disk a small reserve, or none, must do.
 const SIZES: [u64; 2] = [1 << 20, 256 << 10];
-/// So much may be used up before more is taken.
-const STEP: u64 = 16 << 10;
+/// This part of the reserve may be used up before more is taken.
+const STEP: u64 = 8;
 
 /// What is reserved.
 #[derive(Debug, Default)]
@@ -39,7 +39,7 @@ impl Reserve {
 
     /// Takes more if enough has been used up.
     pub fn keep_ahead(&mut self, file: &File, length: u64) {
-        if self.until < length + self.size.saturating_sub(STEP) {
+        if self.until < length + (self.size - self.size / STEP) {
             self.fill(file, length);
         }
     }

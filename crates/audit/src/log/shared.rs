@@ -390,6 +390,6 @@ fn note_line(note: &str) -> OpenLine {
         annotations: &[(NOTE_ANNOTATION, note)],
     };
     let mut bytes = Vec::new();
-    let follows_others = event.write_open(&mut bytes);
-    OpenLine::new(bytes, follows_others)
+    let opened = event.write_open(&mut bytes);
+    OpenLine::new(bytes, opened)
 }

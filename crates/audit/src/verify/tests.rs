@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::chain::OpenLine;
+use crate::event::Opened;
 use crate::head::HeadSigner;
 
 /// A log of small lines in files of `sizes` lines each, and the head of its end.
@@ -15,7 +16,8 @@ fn log(sizes: &[usize]) -> (TempDir, Vec<PathBuf>, Head) {
     for (index, size) in sizes.iter().enumerate() {
         let mut text = Vec::new();
         for _ in 0..*size {
-            let (line, next) = OpenLine::new(br#"{"verb":"get","annotations":{"#.to_vec(), false).close(&end);
+            let (line, next) =
+                OpenLine::new(br#"{"verb":"get","annotations":{"#.to_vec(), Opened::default()).close(&end);
             text.extend(line);
             end = next;
         }

@@ -43,38 +43,71 @@ pub async fn measure(setting: &Setting) -> Result<Vec<Figure>> {
     let mut bearers = connect(&recording.access.without_certificate(), CONNECTIONS).await?;
     let mut unrecorded = connect(&silent.access, CONNECTIONS).await?;
 
-    let (mut tokens, mut reads, mut creates) = (Vec::new(), Vec::new(), Vec::new());
-    let (mut token_rates, mut create_rates) = (Vec::new(), Vec::new());
+    let (mut tokens, mut reads, mut creates) = (Pairs::default(), Pairs::default(), Pairs::default());
     for _ in 0..setting.runs.max(3) {
-        let until = || Until::Elapsed(setting.run);
-        let plain = closed(&mut unrecorded, &by_certificate, until()).await?.rate();
-        let certificate = closed(&mut certified, &by_certificate, until()).await?.rate();
-        let bearer = closed(&mut bearers, &by_token, until()).await?.rate();
-        let unrecorded_create = closed(&mut unrecorded, &first, until()).await?.rate();
-        let recorded_create = closed(&mut certified, &second, until()).await?.rate();
-        tokens.push(bearer / certificate);
-        reads.push(certificate / plain);
-        creates.push(recorded_create / unrecorded_create);
-        token_rates.push(bearer);
-        create_rates.push(recorded_create);
+        let run = async |server, connections: &mut _, source| {
+            let before = Server::cpu_of_threads(server);
+            let load = closed(connections, source, Until::Elapsed(setting.run)).await?;
+            let used = Server::cpu_of_threads(server) - before;
+            anyhow::Ok(Measured {
+                rate: load.rate(),
+                microseconds: used * 1e6 / load.latency.count() as f64,
+            })
+        };
+        let plain = run(&silent, &mut unrecorded, &by_certificate).await?;
+        let certificate = run(&recording, &mut certified, &by_certificate).await?;
+        let bearer = run(&recording, &mut bearers, &by_token).await?;
+        let unrecorded_create = run(&silent, &mut unrecorded, &first).await?;
+        let recorded_create = run(&recording, &mut certified, &second).await?;
+        tokens.add(bearer, certificate);
+        reads.add(certificate, plain);
+        creates.add(recorded_create, unrecorded_create);
     }
-    Ok(vec![
-        Figure::new(
-            "GET by service-account token / by certificate",
-            "x",
-            Target::AtLeast(0.9),
-            &tokens,
-        ),
-        Figure::new("  by token", "/s", Target::None, &token_rates),
-        Figure::new("GET recorded / not recorded", "x", Target::AtLeast(0.85), &reads),
-        Figure::new(
-            "durable create recorded / not recorded, 64 writers",
-            "x",
-            Target::AtLeast(0.9),
-            &creates,
-        ),
-        Figure::new("  recorded", "/s", Target::None, &create_rates),
-    ])
+    let mut figures = Vec::new();
+    figures.extend(tokens.figures("GET by service-account token / by certificate", 0.9));
+    figures.extend(reads.figures("GET recorded / not recorded", 0.85));
+    figures.extend(creates.figures("durable create recorded / not recorded, 64 writers", 0.9));
+    Ok(figures)
+}
+
+/// What one run came to.
+#[derive(Clone, Copy)]
+struct Measured {
+    rate: f64,
+    /// Processor time of the server for each request.
+    microseconds: f64,
+}
+
+/// Runs with and without something, one right after the other.
+#[derive(Default)]
+struct Pairs {
+    ratios: Vec<f64>,
+    processor: Vec<f64>,
+    rates: Vec<f64>,
+    with: Vec<f64>,
+    without: Vec<f64>,
+}
+
+impl Pairs {
+    fn add(&mut self, with: Measured, without: Measured) {
+        self.ratios.push(with.rate / without.rate);
+        self.processor.push(without.microseconds / with.microseconds);
+        self.rates.push(with.rate);
+        self.with.push(with.microseconds);
+        self.without.push(without.microseconds);
+    }
+
+    fn figures(&self, what: &str, target: f64) -> [Figure; 5] {
+        let figure = |what, unit, runs| Figure::new(what, unit, Target::None, runs);
+        [
+            Figure::new(what, "x", Target::AtLeast(target), &self.ratios),
+            // Says the same where the server's core is the limit, and other processes disturb it less.
+            figure("  by the server's processor time", "x", &self.processor),
+            figure("  with", "/s", &self.rates),
+            figure("  processor time with", "µs", &self.with),
+            figure("  processor time without", "µs", &self.without),
+        ]
+    }
 }
 
 /// A token of the service account `default`, which may read the namespace's Secrets.

@@ -97,6 +97,22 @@ pub fn check_claims(
     now: Timestamp,
     audiences: &[String],
 ) -> Result<VerifiedBound, TokenError> {
+    still_good(&claims, now, audiences)?;
+    let wanted = audiences
+        .iter()
+        .filter(|wanted| claims.audiences.contains(wanted));
+    let both = wanted.cloned().collect();
+    Ok(VerifiedBound {
+        claims,
+        audiences: both,
+    })
+}
+
+/// What [`check_claims`] checks, for whoever has seen the result before.
+///
+/// # Errors
+/// As [`check_claims`].
+pub fn still_good(claims: &BoundClaims, now: Timestamp, audiences: &[String]) -> Result<(), TokenError> {
     let now = now.as_second();
     if now - LEEWAY_SECONDS > claims.expires {
         return Err(TokenError::Expired);
@@ -107,20 +123,13 @@ pub fn check_claims(
     if claims.issued.is_some_and(|from| now + LEEWAY_SECONDS < from) {
         return Err(TokenError::IssuedInTheFuture);
     }
-    let wanted = audiences
-        .iter()
-        .filter(|wanted| claims.audiences.contains(wanted));
-    let both: Vec<String> = wanted.cloned().collect();
-    if both.is_empty() {
+    if !audiences.iter().any(|wanted| claims.audiences.contains(wanted)) {
         return Err(TokenError::Audiences {
             token: claims.audiences.clone(),
             target: audiences.to_vec(),
         });
     }
-    Ok(VerifiedBound {
-        claims,
-        audiences: both,
-    })
+    Ok(())
 }
 
 /// [`prove`] and [`check_claims`] together, for a caller without a cache.
