@@ -102,7 +102,7 @@ async fn connecting<B>(request: &mut Admitted<'_, B>) -> Result<Permission, Box<
     if request.info.verb != VERB {
         let decided = authorize_now(request.server, request.user, request.info, request.query, VERB).await;
         decided.map_err(|refused| {
-            request.trail.authorized(false, &refused.reason);
+            request.trail.authorized(false, refused.reason);
             refused.status
         })?;
     }

@@ -68,6 +68,9 @@ pub(crate) struct Metrics {
     audited: Counter<u64, AtomicU64>,
     audit_refusals: Counter<u64, AtomicU64>,
     audit_losses: Counter<u64, AtomicU64>,
+    webhook_sent: Counter<u64, AtomicU64>,
+    webhook_losses: Counter<u64, AtomicU64>,
+    webhook_failures: Counter<u64, AtomicU64>,
     resident: Gauge<i64, AtomicI64>,
     cpu: Gauge<f64, AtomicU64>,
     open_files: Gauge<i64, AtomicI64>,
@@ -94,6 +97,9 @@ impl Metrics {
             audited: Counter::default(),
             audit_refusals: Counter::default(),
             audit_losses: Counter::default(),
+            webhook_sent: Counter::default(),
+            webhook_losses: Counter::default(),
+            webhook_failures: Counter::default(),
             resident: Gauge::default(),
             cpu: Gauge::default(),
             open_files: Gauge::default(),
@@ -132,6 +138,25 @@ impl Metrics {
         );
         let help = "Records that were lost, in batch mode.";
         registry.register("strongroom_audit_dropped", help, self.audit_losses.clone());
+        for (name, help, counter) in [
+            (
+                "sent",
+                "Records that reached the audit webhook.",
+                &self.webhook_sent,
+            ),
+            (
+                "dropped",
+                "Records that the audit webhook missed.",
+                &self.webhook_losses,
+            ),
+            (
+                "failures",
+                "Attempts to reach the audit webhook that failed.",
+                &self.webhook_failures,
+            ),
+        ] {
+            registry.register(format!("strongroom_audit_webhook_{name}"), help, counter.clone());
+        }
         let help = "Reads that met a damaged record.";
         registry.register(
             "strongroom_storage_corrupt_records",
@@ -298,6 +323,11 @@ pub(crate) fn answer(server: &ApiServer) -> Response<Body> {
         raise(&metrics.audited, stats.recorded);
         raise(&metrics.audit_refusals, stats.refused);
         raise(&metrics.audit_losses, stats.dropped);
+        let webhook = auditing.webhook.as_ref().map(strongroom_audit::Webhook::stats);
+        let webhook = webhook.unwrap_or_default();
+        raise(&metrics.webhook_sent, webhook.sent);
+        raise(&metrics.webhook_losses, webhook.dropped);
+        raise(&metrics.webhook_failures, webhook.failures);
     }
     read_process(metrics);
     let mut out = String::new();

@@ -1,7 +1,9 @@
 //! The data directory: which file is where, who may read it, and who holds it.
 
+use std::ffi::OsString;
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -101,6 +103,40 @@ impl DataDir {
     /// The store's directory.
     pub fn store(&self) -> PathBuf {
         self.root.join("store")
+    }
+
+    /// The audit log, where the last server put it.
+    pub fn audit_log(&self) -> PathBuf {
+        match std::fs::read(self.elsewhere()) {
+            Ok(path) if !path.is_empty() => PathBuf::from(OsString::from_vec(path)),
+            _ => self.own_audit_log(),
+        }
+    }
+
+    /// The audit log, unless the server is told to put it elsewhere.
+    pub fn own_audit_log(&self) -> PathBuf {
+        self.root.join("audit/audit.log")
+    }
+
+    /// Notes where the audit log is, for commands that read it.
+    ///
+    /// # Errors
+    /// When the note cannot be written.
+    pub fn note_audit_log(&self, path: &Path) -> anyhow::Result<()> {
+        let note = self.elsewhere();
+        let noted = if path == self.own_audit_log() {
+            match std::fs::remove_file(&note) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                removed => removed,
+            }
+        } else {
+            std::path::absolute(path).and_then(|path| write_private(&note, path.as_os_str().as_bytes()))
+        };
+        noted.with_context(|| format!("{} cannot be written", note.display()))
+    }
+
+    fn elsewhere(&self) -> PathBuf {
+        self.root.join("audit-log-path")
     }
 
     /// The name of the socket on which the running server takes orders, below [`DataDir::path`].
@@ -208,6 +244,23 @@ mod tests {
             });
             assert_eq!(got, expected.map(PathBuf::from));
         }
+    }
+
+    #[test]
+    fn an_audit_log_elsewhere_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        let dir = DataDir::at(Some(root.path())).unwrap();
+        let own = root.path().join("audit/audit.log");
+        let check = |noted: &Path, found: &Path| {
+            dir.note_audit_log(noted).unwrap();
+            assert_eq!(dir.audit_log(), found);
+        };
+        assert_eq!(dir.audit_log(), own);
+        check(&own, &own);
+        check(Path::new("/mnt/logs/a b.log"), Path::new("/mnt/logs/a b.log"));
+        let here = std::env::current_dir().unwrap();
+        check(Path::new("logs/audit.log"), &here.join("logs/audit.log"));
+        check(&own, &own);
     }
 
     #[test]

@@ -97,6 +97,10 @@ impl Writer {
                 source,
             }
         };
+        if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
+            let reason = "it is no regular file: what is written there cannot be read back and proven";
+            return Err(failed("opening")(io::Error::other(reason)));
+        }
         files::make_directory(path).map_err(failed("making the directory of"))?;
         let file = files::open(path, false).map_err(failed("opening"))?;
         let mut notes = Vec::new();
@@ -267,6 +271,7 @@ impl Writer {
             self.retired.push(old);
         }
         self.failure = None;
+        let (before, began) = (self.end, self.length);
         if let Err(failed) = self.append(note) {
             self.failure = Some(failure);
             return Err(io::Error::other(failed.reason().to_owned()));
@@ -275,8 +280,19 @@ impl Writer {
         let synced = work.run(&self.path);
         if let Err(error) = &synced {
             self.sync_failed(error.to_string());
+            if began == 0 {
+                self.abandon(before);
+            }
         }
         synced
+    }
+
+    /// Takes back a file that holds nothing but a note that could not be brought to the disk: one file for each attempt
+    /// would be so many that retention removed all the others. No head was signed for it.
+    fn abandon(&mut self, end: Position) {
+        if self.is_in_place() && fs::remove_file(&self.path).is_ok() {
+            self.end = end;
+        }
     }
 
     /// Opens the same file again if it ends where it should, without what was written of the failed line.

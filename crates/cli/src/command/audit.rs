@@ -63,9 +63,9 @@ impl Place {
         DataDir::at(self.data_dir.as_deref())
     }
 
-    /// The file that the server writes if it is not told otherwise.
+    /// The file that the server writes.
     fn log(&self) -> anyhow::Result<PathBuf> {
-        Ok(self.data_dir()?.path().join("audit/audit.log"))
+        Ok(self.data_dir()?.audit_log())
     }
 
     /// That file and what was rotated, the oldest first.
@@ -77,8 +77,8 @@ impl Place {
         };
         if files.is_empty() {
             bail!(
-                "There is no audit log in {}; name its files, or say where state is with --data-dir.",
-                self.data_dir()?.path().display()
+                "There is no audit log {}; name its files, or say where state is with --data-dir.",
+                log.display()
             );
         }
         Ok(files)

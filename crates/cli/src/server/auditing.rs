@@ -42,6 +42,7 @@ pub fn prepare(settings: &AuditSettings, data_dir: &DataDir) -> anyhow::Result<A
         },
         ..LogConfig::new(path)
     };
+    data_dir.note_audit_log(&config.path)?;
     let log = Log::open(config, signer(&data_dir.pki().join("audit.key"))?)?;
     Ok(Auditing {
         policy,
@@ -52,8 +53,8 @@ pub fn prepare(settings: &AuditSettings, data_dir: &DataDir) -> anyhow::Result<A
 
 /// Where records go.
 pub fn log_path(settings: &AuditSettings, data_dir: &DataDir) -> PathBuf {
-    let own = || data_dir.path().join("audit/audit.log");
-    settings.audit_log_path.clone().unwrap_or_else(own)
+    let asked = settings.audit_log_path.clone();
+    asked.unwrap_or_else(|| data_dir.own_audit_log())
 }
 
 /// The key that signs where the log ends; made at the first start.

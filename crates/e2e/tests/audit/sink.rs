@@ -53,6 +53,46 @@ impl Drop for SmallDisk {
     }
 }
 
+/// A file system that takes whatever is written, and fails to bring it to its disk: that lies in a file on a
+/// [`SmallDisk`]. Without a journal, so that it goes on when there is space again.
+struct FailingDisk {
+    outer: SmallDisk,
+    mount: tempfile::TempDir,
+}
+
+impl FailingDisk {
+    fn new() -> FailingDisk {
+        let outer = SmallDisk::new(4096);
+        let image = outer.mount.path().join("image");
+        let file = std::fs::File::create(&image).expect("a file");
+        file.set_len(16 << 20).expect("a sparse file");
+        let mount = tempfile::tempdir().expect("a directory");
+        let run = |command: &mut Command| {
+            let status = command.status().expect("the command runs");
+            assert!(status.success(), "{command:?}: {status}");
+        };
+        let options = [
+            "-q",
+            "-F",
+            "-O",
+            "^has_journal",
+            "-E",
+            "lazy_itable_init=0,nodiscard",
+        ];
+        run(Command::new("mkfs.ext4").args(options).arg(&image));
+        run(Command::new("mount")
+            .args(["-o", "loop"])
+            .args([image.as_path(), mount.path()]));
+        FailingDisk { outer, mount }
+    }
+}
+
+impl Drop for FailingDisk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(self.mount.path()).status();
+    }
+}
+
 /// Ids of all answers that told or did something.
 #[derive(Default)]
 struct Served(BTreeSet<String>);
@@ -226,6 +266,77 @@ async fn recovers(admin: &Client, served: &mut Served) -> bool {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     false
+}
+
+/// A disk that fails when records are to be brought there: nothing is served until it takes them again, and the files
+/// of all the attempts do not drive out the older ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failing_disk() {
+    let disk = FailingDisk::new();
+    let log = disk.mount.path().join("audit.log");
+    let mut server = Server::start_with(Options::with_arguments(&[
+        "--audit-log-path",
+        &log.display().to_string(),
+    ]));
+    let admin = server.client();
+    let mut check = Check::new(admin.clone());
+    let mut served = Served::default();
+    served.note(post(&admin, "s").await).expect(201);
+    let one = format!("{SECRETS}/s");
+    disk.outer.fill();
+    let start = Instant::now();
+    let mut in_a_row = 0;
+    while in_a_row < 40 && start.elapsed() < Duration::from_secs(60) {
+        let status = served.note(admin.get(&one).await).status;
+        in_a_row = if status == 503 { in_a_row + 1 } else { 0 };
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    check.equal("refused for good", in_a_row, 40);
+    served.note(post(&admin, "x").await).expect(503);
+    let attempts = files(disk.mount.path()).len();
+    check.that(attempts <= 3, || {
+        format!("{attempts} files after two seconds of trying")
+    });
+    disk.outer.empty();
+    check.that(recovers(&admin, &mut served).await, || {
+        "does not recover".to_owned()
+    });
+    let reply = served.note(admin.get(&format!("{SECRETS}/x")).await);
+    check.equal("a refused write", reply.status, 404);
+    let all = records(&files(disk.mount.path()));
+    let note = "may not have reached the disk";
+    check.that(all.iter().any(|record| record.to_string().contains(note)), || {
+        "nothing says that records may be lost".to_owned()
+    });
+    let recorded: BTreeSet<&str> = all
+        .iter()
+        .filter_map(|record| record["auditID"].as_str())
+        .collect();
+    check.that(served.0.iter().all(|id| recorded.contains(id.as_str())), || {
+        "served and not recorded".to_owned()
+    });
+    let proven = verify_with(&files(disk.mount.path()), &VerifyOptions::default());
+    check.that(proven.is_ok(), || format!("the chain after all that: {proven:?}"));
+    server.assert_healthy();
+    check.finish();
+}
+
+/// What is written to a pipe is gone, and a reader that sleeps would stop the server.
+#[test]
+fn pipes_are_no_place_for_the_log() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let pipe = directory.path().join("audit.log");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("mkfifo runs").success());
+    let pipe = pipe.display().to_string();
+    let failure = Server::try_start(Options::with_arguments(&["--audit-log-path", &pipe]));
+    let Err(failure) = failure else {
+        panic!("started with a pipe for a log")
+    };
+    assert!(
+        failure.output.contains(&pipe) && failure.output.contains("no regular file"),
+        "{failure}"
+    );
 }
 
 /// A log that cannot be opened stops the start.

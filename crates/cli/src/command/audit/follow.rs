@@ -22,7 +22,7 @@ const PAUSE: Timespec = Timespec {
     strongroom audit tail -f -n 0\n  \
     strongroom audit tail -f -o json | jq .requestURI")]
 pub struct Tail {
-    /// The log [default: audit/audit.log in the data directory]
+    /// The log [default: that of the server whose state is in the data directory]
     #[arg(value_name = "FILE")]
     file: Option<PathBuf>,
 
