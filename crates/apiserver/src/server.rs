@@ -94,6 +94,21 @@ impl ApiServer {
         self.0.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Writes and sends what was recorded and still waits, each for at most `limit`. To be called once requests have
+    /// ended.
+    pub async fn close(&self, limit: Duration) {
+        let Some(auditing) = &self.0.auditing else { return };
+        if let Some(webhook) = &auditing.webhook {
+            webhook.close(limit).await;
+        }
+        let server = self.clone();
+        let flush = move || server.0.auditing.as_ref().map(|auditing| auditing.log.flush());
+        let flushed = tokio::time::timeout(limit, tokio::task::spawn_blocking(flush)).await;
+        if !matches!(flushed, Ok(Ok(Some(Ok(()))))) {
+            tracing::warn!("the last audit records may not have reached the disk");
+        }
+    }
+
     pub(crate) fn is_stopping(&self) -> bool {
         self.0.stopping.load(Ordering::Relaxed)
     }

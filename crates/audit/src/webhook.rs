@@ -4,9 +4,9 @@ mod kubeconfig;
 mod sender;
 mod transport;
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::mpsc::{Sender, channel};
@@ -117,13 +117,23 @@ pub struct Webhook {
 #[derive(Debug)]
 enum Way {
     Batch {
-        queue: Sender<Vec<u8>>,
-        task: JoinHandle<()>,
+        queue: Sender<Job>,
+        /// Until the webhook is closed.
+        task: Mutex<Option<JoinHandle<()>>>,
     },
     Blocking {
         transport: Box<Transport>,
         timeout: Duration,
     },
+}
+
+/// What waits for its turn.
+#[derive(Debug)]
+enum Job {
+    /// An event.
+    Line(Vec<u8>),
+    /// Nothing comes after this.
+    End,
 }
 
 impl Webhook {
@@ -142,7 +152,10 @@ impl Webhook {
             WebhookMode::Batch => {
                 let (queue, received) = channel(config.queue_length.max(1));
                 let task = tokio::spawn(sender::run(received, transport, config, Arc::clone(&counters)));
-                Way::Batch { queue, task }
+                Way::Batch {
+                    queue,
+                    task: Mutex::new(Some(task)),
+                }
             }
         };
         Ok(Self { counters, way })
@@ -157,7 +170,7 @@ impl Webhook {
         let line = event.to_json();
         match &self.way {
             Way::Batch { queue, .. } => {
-                if queue.try_send(line).is_err() {
+                if queue.try_send(Job::Line(line)).is_err() {
                     self.counters.dropped.fetch_add(1, Relaxed);
                 }
                 Ok(())
@@ -186,13 +199,20 @@ impl Webhook {
         }
     }
 
-    /// Sends what is queued, for at most `limit`.
-    pub async fn close(self, limit: Duration) {
-        if let Way::Batch { queue, task } = self.way {
-            drop(queue);
-            if tokio::time::timeout(limit, task).await.is_err() {
-                tracing::warn!("the audit webhook did not take its last records in time");
-            }
+    /// Sends what is queued, for at most `limit`; what comes later is dropped.
+    pub async fn close(&self, limit: Duration) {
+        let Way::Batch { queue, task } = &self.way else {
+            return;
+        };
+        let Some(task) = task.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+            return;
+        };
+        let sent = async {
+            let _ = queue.send(Job::End).await;
+            let _ = task.await;
+        };
+        if tokio::time::timeout(limit, sent).await.is_err() {
+            tracing::warn!("the audit webhook did not take its last records in time");
         }
     }
 }

@@ -159,6 +159,7 @@ async fn serve(
     if let Some(node) = node {
         let _ = tokio::time::timeout(FAREWELL, node).await;
     }
+    server.close(FAREWELL).await;
     let _ = tokio::time::timeout(FAREWELL, store.close()).await;
     tracing::debug!("the store is closed");
     outcome

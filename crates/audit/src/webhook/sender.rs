@@ -9,16 +9,16 @@ use tokio::sync::mpsc::Receiver;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::transport::Transport;
-use super::{Counters, WebhookConfig, WebhookError};
+use super::{Counters, Job, WebhookConfig, WebhookError};
 
 pub(super) async fn run(
-    mut queue: Receiver<Vec<u8>>,
+    mut queue: Receiver<Job>,
     transport: Transport,
     config: WebhookConfig,
     counters: Arc<Counters>,
 ) {
     loop {
-        let batch = gather(&mut queue, &config).await;
+        let (batch, ended) = gather(&mut queue, &config).await;
         if batch.is_empty() {
             return;
         }
@@ -30,23 +30,27 @@ pub(super) async fn run(
                 counters.dropped.fetch_add(count, Relaxed)
             }
         };
+        if ended {
+            return;
+        }
     }
 }
 
-/// What comes within the wait after the first one; nothing if nothing will ever come.
-async fn gather(queue: &mut Receiver<Vec<u8>>, config: &WebhookConfig) -> Vec<Vec<u8>> {
-    let Some(first) = queue.recv().await else {
-        return Vec::new();
+/// What comes within the wait after the first one, and whether that was all; nothing if nothing will ever come.
+async fn gather(queue: &mut Receiver<Job>, config: &WebhookConfig) -> (Vec<Vec<u8>>, bool) {
+    let Some(Job::Line(first)) = queue.recv().await else {
+        return (Vec::new(), true);
     };
     let mut batch = vec![first];
     let until = Instant::now() + config.batch_max_wait;
     while batch.len() < config.batch_max_size {
         match timeout_at(until, queue.recv()).await {
-            Ok(Some(line)) => batch.push(line),
-            Ok(None) | Err(_) => break,
+            Ok(Some(Job::Line(line))) => batch.push(line),
+            Ok(Some(Job::End) | None) => return (batch, true),
+            Err(_) => break,
         }
     }
-    batch
+    (batch, false)
 }
 
 async fn deliver(

@@ -5,6 +5,7 @@ mod chain;
 mod events;
 mod policy;
 mod sink;
+mod webhook;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};

@@ -1,59 +1,15 @@
 //! The walk-through of "What are Kubernetes Secrets?" with a real database: Redis stands in for MongoDB.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use strongroom_e2e::tool;
 
-use strongroom_containerd::{Image, Programs};
-use strongroom_e2e::{containers, tool};
-
+use crate::images;
 use crate::world::World;
 
 const IMAGE: &str = "registry.example.com/redis:7";
 
-/// Debian's Redis with the libraries it is linked with, beside a busybox.
-fn import_redis() {
-    let programs = Programs::unpacked_at(&tool("runtime"));
-    let mut image = Image::busybox(&programs.busybox, &[IMAGE]).expect("an image");
-    let redis = tool("redis");
-    let architecture = format!("{}-linux-gnu", std::env::consts::ARCH);
-    let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
-    for program in ["redis-server", "redis-cli"] {
-        let path = redis.join("usr/bin").join(program);
-        let output = Command::new("ldd")
-            .arg(&path)
-            .env("LD_LIBRARY_PATH", redis.join("usr/lib").join(&architecture))
-            .output()
-            .expect("ldd runs");
-        for word in String::from_utf8_lossy(&output.stdout)
-            .split_whitespace()
-            .filter(|word| word.starts_with('/'))
-        {
-            let library = Path::new(word);
-            let name = library
-                .file_name()
-                .expect("a name")
-                .to_string_lossy()
-                .into_owned();
-            let place = if name.starts_with("ld-") {
-                word.trim_start_matches('/').to_owned()
-            } else {
-                format!("lib/{architecture}/{name}")
-            };
-            files.insert(place, library.to_owned());
-        }
-        files.insert(format!("usr/bin/{program}"), path);
-    }
-    for (place, path) in files {
-        image.files.push((place, 0o755, fs::read(&path).expect("a file")));
-    }
-    containers().containerd.import(&image).expect("an import");
-}
-
 #[test]
 fn a_database_whose_password_comes_from_a_secret() {
-    import_redis();
+    images::import(IMAGE, &tool("redis"), &["redis-server", "redis-cli"]);
     let world = World::new("database");
     world.apply(
         "apiVersion: v1\nkind: Secret\nmetadata: {name: demo-dbcreds}\ntype: Opaque\n\

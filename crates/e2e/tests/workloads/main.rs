@@ -7,6 +7,8 @@ mod database;
 mod documents;
 mod edges;
 mod environment;
+mod images;
+mod in_cluster;
 mod live;
 mod refusals;
 mod registry;
