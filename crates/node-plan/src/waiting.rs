@@ -1,5 +1,7 @@
 //! Why a container is not running, in the words of pods-and-kubelet §5.1.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::core::v1::{ContainerStateWaiting, Pod};
 
 use crate::backoff::go_seconds;
@@ -121,5 +123,50 @@ impl Waiting {
             reason: Some(self.reason.clone()),
             message: self.message.clone(),
         }
+    }
+}
+
+/// What containers are said to wait for: `attempts` is why the last try to start each failed, `decided` what is waited
+/// for now. Between two tries a container that could not be started goes on saying why, which tells more than that the
+/// next try is put off; kubelet says the one and the other in turn.
+#[must_use]
+pub fn shown(
+    attempts: &BTreeMap<String, Waiting>,
+    decided: &BTreeMap<String, Waiting>,
+) -> BTreeMap<String, Waiting> {
+    let mut shown = attempts.clone();
+    for (name, waiting) in decided {
+        let tells_less = waiting.reason == CRASH_LOOP_BACK_OFF;
+        if tells_less && attempts.get(name).is_some_and(|failed| failed.message.is_some()) {
+            continue;
+        }
+        shown.insert(name.clone(), waiting.clone());
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_start_is_told_until_the_next_one() {
+        let missing = Waiting::config_error(&"secret \"s\" not found");
+        let creating = Waiting::bare(CONTAINER_CREATING);
+        let back_off = Waiting::new(CRASH_LOOP_BACK_OFF, "back-off 10s restarting");
+        let pull = Waiting::image_pull(&"no such image");
+        let check = |attempt: Option<&Waiting>, decided: Option<&Waiting>, expect: Option<&Waiting>| {
+            let of = |waiting: Option<&Waiting>| {
+                let waiting = waiting.map(|waiting| ("c".to_owned(), waiting.clone()));
+                waiting.into_iter().collect::<BTreeMap<_, _>>()
+            };
+            assert_eq!(shown(&of(attempt), &of(decided)), of(expect));
+        };
+        check(None, None, None);
+        check(Some(&missing), None, Some(&missing));
+        check(None, Some(&back_off), Some(&back_off));
+        check(Some(&missing), Some(&back_off), Some(&missing));
+        check(Some(&creating), Some(&back_off), Some(&back_off));
+        check(Some(&missing), Some(&pull), Some(&pull));
     }
 }

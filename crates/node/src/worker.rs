@@ -241,8 +241,7 @@ impl Worker {
             self.context.events.tell(pod, event.clone());
         }
         let previous = self.previous(pod);
-        let mut held = self.waiting.clone();
-        held.extend(decision.waiting.clone());
+        let held = waiting::shown(&self.waiting, &decision.waiting);
         let status = status(&Report {
             pod,
             previous: &previous,
