@@ -133,6 +133,9 @@ fn up(rest: &[String]) -> Result<()> {
 }
 
 fn bench(rest: &[String]) -> Result<()> {
+    if let Err(error) = tools::install_runtime() {
+        eprintln!("no container runtime, so `--only delivery` will fail: {error:#}");
+    }
     run(cargo(&[
         "build",
         "--release",

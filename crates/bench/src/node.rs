@@ -31,7 +31,8 @@ pub struct Containers {
 impl Containers {
     /// Starts it, below the scratch directory, on all cores.
     pub fn start(setting: &Setting) -> Result<Self> {
-        let programs = Programs::unpacked_at(Path::new(PROGRAMS));
+        let missing = "there is no container runtime: `cargo xtask tools` unpacks one";
+        let programs = Programs::unpacked_at(&fs::canonicalize(PROGRAMS).context(missing)?);
         let directory = fs::canonicalize(&setting.scratch)?.join("run/bench");
         fs::create_dir_all(&directory)?;
         let containerd = Containerd::start(&Options {
@@ -43,7 +44,7 @@ impl Containers {
             },
             ends_with_parent: true,
         })
-        .context("starting containerd, which needs root and `cargo xtask tools`")?;
+        .context("starting containerd, which needs root")?;
         let everywhere = Command::new("taskset")
             .args(["--all-tasks", "--cpu-list", "--pid", &all_cores()])
             .arg(containerd.pid().to_string())

@@ -29,7 +29,7 @@ const CHANGES: usize = 300;
 /// Pods that are started for the comparison with the runtime.
 const STARTS: usize = 7;
 const POLL: Duration = Duration::from_micros(50);
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_secs(60);
 /// The argument of `sleep` by which a pod's process is found.
 const FIRST_SLEEP: usize = 70_000_000;
 
