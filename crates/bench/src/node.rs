@@ -17,7 +17,7 @@ use crate::scenarios::Setting;
 use crate::server::{self, Server};
 
 /// The image of all pods; nothing pulls it.
-pub const IMAGE: &str = "docker.io/library/busybox:latest";
+pub const IMAGE: &str = "docker.io/library/busybox:1.37";
 /// Where `cargo xtask tools` unpacks what containers need.
 const PROGRAMS: &str = "target/tools/runtime";
 const NETWORK: (&str, &str) = ("sr-bench", "10.140.0.0/16");
