@@ -1,8 +1,10 @@
 //! Roles and bindings: who may do what (auth.md §5).
 //!
 //! [`Policy`] holds all of them, indexed by subject, and decides. The rest explains and protects it: what a caller
-//! may hand on ([`Escalation`]), why somebody may or may not ([`Explanation`]).
+//! may hand on ([`Escalation`]), what roles are made of ([`aggregate`]), why somebody may or may not
+//! ([`Explanation`]).
 
+mod aggregation;
 mod covering;
 mod escalation;
 mod explain;
@@ -11,6 +13,7 @@ mod matching;
 mod model;
 mod policy;
 
+pub use aggregation::aggregate;
 pub use covering::{compact, missing_rules};
 pub use escalation::{Escalation, only_collection_fields_changed};
 pub use explain::{Explanation, Grant, Mismatch, NearMiss};
