@@ -111,7 +111,8 @@ impl Connection {
         let server = self.server.clone();
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let (server, peer) = (server.clone(), peer.clone());
-            async move { Ok::<_, Infallible>(pipeline::answer(&server, &peer, request).await) }
+            // In a box of its own: hyper keeps room for it as long as the answer flows, and a watch flows for half an hour.
+            Box::pin(async move { Ok::<_, Infallible>(pipeline::answer(&server, &peer, request).await) })
         });
         let builder = builder(&self.server.0.limits);
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);

@@ -134,7 +134,15 @@ impl Watching {
         let from = begin(server, &options).await?;
         let resource = target.resource;
         let selection = Selection::new(resource, options.label_selector, options.field_selector)?;
-        let only_key = only_key(target, &selection);
+        let only_name = only_name(target, &selection).map(str::to_owned);
+        let only_key: Option<Bytes> = only_name
+            .as_ref()
+            .map(|name| resource.key(&target.namespace, name).into());
+        // Nodes watch one Secret by name, many nodes the same one: whoever asks for nothing else shares frames.
+        let selection = match &only_name {
+            Some(name) => selection.given_name(name),
+            None => selection,
+        };
         let prefix = only_key
             .clone()
             .unwrap_or_else(|| resource.prefix(&target.namespace).into());
@@ -405,13 +413,13 @@ impl Watching {
     }
 }
 
-fn only_key(target: &Target, selection: &Selection) -> Option<Bytes> {
+/// The name of the one object that is watched.
+fn only_name<'a>(target: &'a Target, selection: &'a Selection) -> Option<&'a str> {
     if !target.name.is_empty() {
-        return Some(target.key().into());
+        return Some(&target.name);
     }
-    let name = selection.only_name()?;
-    let is_one_key = !target.namespace.is_empty() || !target.resource.namespaced;
-    is_one_key.then(|| target.resource.key(&target.namespace, name).into())
+    let is_one_object = !target.namespace.is_empty() || !target.resource.namespaced;
+    selection.only_name().filter(|_| is_one_object)
 }
 
 fn lifetime(server: &ApiServer, timeout_seconds: Option<u64>) -> Duration {

@@ -42,6 +42,15 @@ impl Selection {
         only_name(&self.fields)
     }
 
+    /// What is left to ask of objects with this name.
+    #[must_use]
+    pub fn given_name(self, name: &str) -> Self {
+        Self {
+            fields: self.fields.given("metadata.name", name),
+            ..self
+        }
+    }
+
     /// The members of an object that decide whether it is selected; the others need not be there.
     pub fn members(&self) -> Vec<&str> {
         let paths = self.fields.terms().iter().map(|term| term.path.as_str());

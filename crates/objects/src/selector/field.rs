@@ -70,6 +70,16 @@ impl FieldSelector {
         })
     }
 
+    /// What is left to ask of objects whose field `path` has this value.
+    #[must_use]
+    pub fn given(mut self, path: &str, value: &str) -> FieldSelector {
+        self.terms.retain(|term| {
+            let holds = (term.value == value) == (term.op == FieldOperator::Equal);
+            term.path != path || !holds
+        });
+        self
+    }
+
     /// The value a field must have, if the selector demands one.
     pub fn requires(&self, path: &str) -> Option<&str> {
         let term = self

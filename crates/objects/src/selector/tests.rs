@@ -151,3 +151,19 @@ fn field_selectors() {
         Some("x")
     );
 }
+
+#[test]
+fn what_is_left_to_ask_of_a_known_field() {
+    for (text, left) in [
+        ("", ""),
+        ("metadata.name=x", ""),
+        ("metadata.name==x,type=y", "type=y"),
+        ("metadata.name!=z", ""),
+        ("metadata.name=x,metadata.name!=x", "metadata.name!=x"),
+        ("metadata.name=z", "metadata.name=z"),
+        ("metadata.namespace=x", "metadata.namespace=x"),
+    ] {
+        let selector = FieldSelector::parse(text).unwrap();
+        assert_eq!(selector.given("metadata.name", "x").to_string(), left, "{text}");
+    }
+}
