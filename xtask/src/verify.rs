@@ -10,8 +10,13 @@ use crate::tools;
 
 /// All that must be green. Goes on after a failure, so that one run names everything.
 pub fn test(arguments: &[String]) -> Result<()> {
-    tools::install()?;
+    // The one waits for the network, the other for the processor.
+    let tools = std::thread::spawn(tools::install);
     build()?;
+    match tools.join() {
+        Ok(installed) => installed?,
+        Err(_) => bail!("installing the tools panicked"),
+    }
     let mut tests = cargo(&["test", "--no-fail-fast"]);
     tests.args(TARGETS);
     tests.args(arguments);
