@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use strongroom_access::Identity;
 use strongroom_storage::Sealed;
+use tokio_util::task::TaskTracker;
 
 use crate::authentication::{Authentication, TokenCache, new_cache};
 use crate::authorization::{self, Authorization};
@@ -46,6 +47,8 @@ pub(crate) struct Inner {
     pub authentication: Authentication,
     pub authorization: Authorization,
     pub auditing: Option<Auditing>,
+    /// Records of answers that have ended, on their way to the log.
+    pub endings: TaskTracker,
     pub nodes: Option<Arc<ArcSwap<NodeTls>>>,
     pub tokens: TokenCache,
     pub anonymous: Arc<Identity>,
@@ -75,6 +78,7 @@ impl ApiServer {
             authentication: config.authentication,
             authorization: Authorization::default(),
             auditing: config.auditing,
+            endings: TaskTracker::new(),
             nodes: config.nodes,
             tokens: new_cache(),
             anonymous: Arc::new(Identity::anonymous()),
@@ -98,6 +102,8 @@ impl ApiServer {
     /// ended.
     pub async fn close(&self, limit: Duration) {
         let Some(auditing) = &self.0.auditing else { return };
+        self.0.endings.close();
+        let _ = tokio::time::timeout(limit, self.0.endings.wait()).await;
         if let Some(webhook) = &auditing.webhook {
             webhook.close(limit).await;
         }

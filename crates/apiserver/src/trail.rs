@@ -379,7 +379,8 @@ impl Drop for TellEnd {
             return;
         };
         let (trail, server, code) = (self.trail.clone(), self.server.clone(), self.code);
-        runtime.spawn(async move {
+        let endings = self.server.0.endings.clone();
+        let told = async move {
             let Some(auditing) = &server.0.auditing else {
                 return;
             };
@@ -388,7 +389,8 @@ impl Drop for TellEnd {
             let _ = trail
                 .record(auditing, Stage::ResponseComplete, Some(status), None, None)
                 .await;
-        });
+        };
+        endings.spawn_on(told, &runtime);
     }
 }
 

@@ -61,9 +61,29 @@ enum Proven {
 
 #[derive(Debug)]
 struct Last {
-    /// The verdict, where it holds for as long as nothing changes. Without its token: that would be a circle.
-    caller: Option<Caller>,
+    /// The verdict. Without its token: that would be a circle.
+    verdict: Verdict,
     looked: Looked,
+}
+
+/// What came of a look at everything.
+#[derive(Debug, Clone)]
+struct Verdict {
+    caller: Caller,
+    /// Until then it is the same, as long as nothing changes.
+    holds_until: Timestamp,
+    /// Something that the token is bound to is being deleted: the token ends with time, without another change.
+    is_ending: bool,
+}
+
+impl Verdict {
+    fn of(caller: Caller, holds_until: Timestamp) -> Self {
+        Self {
+            caller,
+            holds_until,
+            is_ending: false,
+        }
+    }
 }
 
 type Problems = Vec<String>;
@@ -189,7 +209,7 @@ impl Known {
     pub async fn is_still_good(&self, server: &ApiServer) -> bool {
         let now = Timestamp::now();
         let unchanged = match self.last() {
-            Some(last) => last.looked.is_unchanged(server).await,
+            Some(last) => !last.verdict.is_ending && last.looked.is_unchanged(server).await,
             None => false,
         };
         match &self.proven {
@@ -219,21 +239,25 @@ impl Known {
             Proven::Legacy { .. } | Proven::Outside { .. } => for_api(server, audiences)?,
         }
         if let Some(last) = self.last()
-            && let Some(caller) = &last.caller
+            && now < last.verdict.holds_until
             && last.looked.is_unchanged(server).await
         {
-            return Ok(caller.clone().by_token(self));
+            return Ok(last.verdict.caller.clone().by_token(self));
         }
         let mut looked = Looked::begin(server);
-        let (caller, lasts) = match &self.proven {
+        let verdict = match &self.proven {
             Proven::Bound(claims) => bound_caller(server, claims, &mut looked, now).await?,
-            Proven::Legacy { claims, .. } => legacy_caller(server, token, claims, &mut looked, now).await?,
-            Proven::Outside { identity, .. } => (Caller::known(Arc::clone(identity)), true),
+            // From the next day on its label is due again.
+            Proven::Legacy { claims, .. } => {
+                let caller = legacy_caller(server, token, claims, &mut looked, now).await?;
+                Verdict::of(caller, now)
+            }
+            Proven::Outside { identity, .. } => {
+                Verdict::of(Caller::known(Arc::clone(identity)), Timestamp::MAX)
+            }
         };
-        let last = Last {
-            caller: lasts.then(|| caller.clone()),
-            looked,
-        };
+        let caller = verdict.caller.clone();
+        let last = Last { verdict, looked };
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(last));
         Ok(caller.by_token(self))
     }
@@ -250,13 +274,12 @@ impl Caller {
     }
 }
 
-/// The caller, and whether that stays so while the objects that were looked at do not change.
 async fn bound_caller(
     server: &ApiServer,
     claims: &Arc<BoundClaims>,
     looked: &mut Looked,
     now: Timestamp,
-) -> Result<(Caller, bool), Problems> {
+) -> Result<Verdict, Problems> {
     let namespace = &claims.namespace;
     let mut live_of = async |plural: &str, namespace: &str, name: Option<&str>| match name {
         Some(name) => {
@@ -286,12 +309,18 @@ async fn bound_caller(
     caller
         .annotations
         .extend(stale.map(|value| ("authentication.k8s.io/stale-token", value)));
-    // What is being deleted ends the token a minute later, without another change.
     let parts = [&live.service_account, &live.pod, &live.secret, &live.node];
     let deleting = parts
         .iter()
         .any(|part| part.as_ref().is_some_and(|part| part.deletion.is_some()));
-    Ok((caller, !deleting && claims.warn_after.is_none()))
+    // A warning comes with a time of its own, which is another one in each record.
+    let warned = claims.warn_after.map(Timestamp::from_second);
+    let warned = warned.map_or(Timestamp::MAX, |at| at.unwrap_or(now));
+    Ok(Verdict {
+        caller,
+        holds_until: if deleting { now } else { warned },
+        is_ending: deleting,
+    })
 }
 
 async fn legacy_caller(
@@ -300,7 +329,7 @@ async fn legacy_caller(
     claims: &LegacyClaims,
     looked: &mut Looked,
     now: Timestamp,
-) -> Result<(Caller, bool), Problems> {
+) -> Result<Caller, Problems> {
     let namespace = &claims.namespace;
     let problem = |status: Box<strongroom_objects::Status>| vec![status.message];
     let secret = looked
@@ -354,8 +383,7 @@ async fn legacy_caller(
     if let (Some(day), Some(secret)) = (accepted.mark_last_used, &secret) {
         tokio::spawn(crate::token_use::mark(server.clone(), secret.clone(), day));
     }
-    // From the next day on the label is due again.
-    Ok((caller, false))
+    Ok(caller)
 }
 
 /// Whether the Secret still holds the token with this digest, and the token is good.

@@ -24,7 +24,7 @@ pub(super) struct Shared {
     pub config: LogConfig,
     pub signer: HeadSigner,
     pub counters: Counters,
-    writer: Mutex<Writer>,
+    pub(super) writer: Mutex<Writer>,
     progress: Mutex<Progress>,
     /// The keeper has something to do.
     wake: Condvar,
@@ -252,13 +252,18 @@ impl Shared {
         let mut writer = lock(&self.writer);
         writer.sync_failed(reason.clone());
         self.failed.store(true, Release);
-        let last = writer.end().sequence;
+        self.lose(writer.end().sequence, &reason);
+        Err(AuditError::Sync { reason })
+    }
+
+    /// A sync has failed: records up to `last` that were not on the disk may never be, whatever is synced later.
+    fn lose(&self, last: u64, reason: &str) {
         let mut progress = lock(&self.progress);
         let after = progress.lost.map_or(progress.synced.sequence, |(after, _)| after);
         progress.lost = Some((after, last));
-        progress.reason.clone_from(&reason);
+        reason.clone_into(&mut progress.reason);
+        drop(progress);
         self.announce();
-        Err(AuditError::Sync { reason })
     }
 
     fn publish(&self, end: Position) {
@@ -297,7 +302,12 @@ impl Shared {
                 self.publish(end);
                 tracing::warn!(path = %self.config.path.display(), "audit log: {note}");
             }
-            Err(error) => tracing::debug!(%error, "the audit log still cannot be written"),
+            Err(error) => {
+                if matches!(writer.failure(), Some(Failure::Sync(_))) {
+                    self.lose(last, &error.to_string());
+                }
+                tracing::debug!(%error, "the audit log still cannot be written");
+            }
         }
     }
 
@@ -366,7 +376,7 @@ impl Shared {
 }
 
 /// A record about the log itself.
-fn note_line(note: &str) -> OpenLine {
+pub(super) fn note_line(note: &str) -> OpenLine {
     let now = Timestamp::now();
     let event = Event {
         level: Level::Metadata,

@@ -317,3 +317,33 @@ fn a_full_disk_refuses_and_recovers_without_a_restart() {
     assert!(summary.records >= recorded + 2 && summary.records <= recorded + 3 + notes as u64);
     assert!(log.stats().refused >= 2);
 }
+
+/// Each try would leave a file, and retention would remove those with records for them.
+#[test]
+fn a_full_disk_after_a_failed_sync_leaves_no_files() {
+    let directory = tempfile::tempdir().unwrap();
+    let Some(disk) = SmallDisk::mount(directory.path()) else {
+        eprintln!("skipped: this needs root for a small file system");
+        return;
+    };
+    let config = config(&disk.0);
+    let log = open(&config);
+    log.record(&event("/x")).unwrap();
+    log.flush().unwrap();
+    let filler = disk.0.join("filler");
+    {
+        let mut writer = log.shared.writer.lock().unwrap();
+        let _ = fs::write(&filler, vec![0; 100_000]);
+        writer.sync_failed("a broken disk".to_owned());
+        for _ in 0..60 {
+            assert!(writer.recover(shared::note_line("again")).is_err());
+        }
+    }
+    let files = files_of(&config.path).unwrap().len();
+    assert!(files <= 2, "{files} files");
+    fs::remove_file(&filler).unwrap();
+    log.shared.recover();
+    log.record(&event("/x")).unwrap();
+    log.flush().unwrap();
+    assert_eq!(check(&config.path, &log.head()).records, 3);
+}

@@ -274,6 +274,9 @@ impl Writer {
         let (before, began) = (self.end, self.length);
         if let Err(failed) = self.append(note) {
             self.failure = Some(failure);
+            if began == 0 {
+                self.abandon(before);
+            }
             return Err(io::Error::other(failed.reason().to_owned()));
         }
         let work = self.sync_work();
@@ -287,7 +290,7 @@ impl Writer {
         synced
     }
 
-    /// Takes back a file that holds nothing but a note that could not be brought to the disk: one file for each attempt
+    /// Takes back a file that holds nothing, or a note that could not be brought to the disk: one file for each attempt
     /// would be so many that retention removed all the others. No head was signed for it.
     fn abandon(&mut self, end: Position) {
         if self.is_in_place() && fs::remove_file(&self.path).is_ok() {

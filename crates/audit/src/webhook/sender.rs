@@ -20,7 +20,7 @@ pub(super) async fn run(
     loop {
         let (batch, ended) = gather(&mut queue, &config).await;
         if batch.is_empty() {
-            return;
+            break;
         }
         let count = batch.len() as u64;
         match deliver(event_list(&batch), &transport, &config, &counters).await {
@@ -31,8 +31,12 @@ pub(super) async fn run(
             }
         };
         if ended {
-            return;
+            break;
         }
+    }
+    queue.close();
+    while let Ok(Job::Line(_)) = queue.try_recv() {
+        counters.dropped.fetch_add(1, Relaxed);
     }
 }
 

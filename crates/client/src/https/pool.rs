@@ -24,7 +24,7 @@ use tokio_rustls::TlsConnector;
 const STREAMS: usize = 100;
 /// Packets that are lost while a network is cut are sent again ever later; a new try is faster.
 const CONNECT: Duration = Duration::from_secs(1);
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE: Duration = Duration::from_secs(3);
 /// A connection on which nothing comes back is given up after both: soon, because TCP alone goes on as late after an
 /// interruption as that has lasted.
 const PING: Duration = Duration::from_secs(1);

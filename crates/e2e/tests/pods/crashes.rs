@@ -48,18 +48,23 @@ spec:
     };
     let tokio = tokio::runtime::Runtime::new().expect("a runtime");
     let client = world.server.client();
-    for kill in 0..kills {
-        let value = format!("value {kill}");
+    let write = |value: &str| {
         let patch = json!({"stringData": {"a": value, "b": value}});
         tokio
             .block_on(client.patch("merge", "/api/v1/namespaces/default/secrets/s", &patch))
             .expect(200);
+    };
+    for kill in 0..kills {
+        let value = format!("value {kill}");
+        write(&value);
         std::thread::sleep(SPREAD * kill / kills);
         let worker = world.worker.as_mut().expect("a worker");
         worker.restart();
-        world.until("updates go on", || {
-            (fs::read_to_string(volume.join("a")).ok()? == value).then_some(())
-        });
+        // Once more when the new agent is at work, so that the next kill does not meet one that is still beginning.
+        let is = |value: &str| (fs::read_to_string(volume.join("a")).ok()? == value).then_some(());
+        world.until("the update is caught up with", || is(&value));
+        write("between two kills");
+        world.until("updates go on", || is("between two kills"));
     }
     stop.store(true, Ordering::Relaxed);
     let (reads, values) = reader.join().expect("the reader saw nothing wrong");
