@@ -25,7 +25,12 @@ pub trait Node: Send + Sync + 'static {
         let meant = |pod: &Arc<Pod>| {
             pod.metadata.name.as_deref() == Some(name) && pod.metadata.namespace.as_deref() == Some(namespace)
         };
-        self.pods().into_iter().find(meant)
+        // One that was deleted by force may still be ending beside the next of its name, which has a later version.
+        let version = |pod: &Arc<Pod>| -> u64 {
+            let version = pod.metadata.resource_version.as_deref();
+            version.and_then(|text| text.parse().ok()).unwrap_or(0)
+        };
+        self.pods().into_iter().filter(meant).max_by_key(version)
     }
 
     /// What the runtime knows of a container: CRI `ContainerStatus`. Asked when a log is opened, and once a second
