@@ -8,13 +8,13 @@ use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 use serde_json::{Value, json};
+use strongroom_objects::time;
 
 use crate::list_watch::{Change, Collection, list_watch};
 use crate::request::{ApiClient, Form, RequestError};
 use crate::taints::OUT_OF_SERVICE;
 use crate::work_queue::Outcome;
 use crate::workers::{Progress, Workers};
-use strongroom_objects::time;
 
 /// How often pods are looked through.
 const INTERVAL: Duration = Duration::from_secs(20);

@@ -2,10 +2,9 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-
-use super::state::{Key, NodePlan, PodPlan};
 use strongroom_objects::time;
 
+use super::state::{Key, NodePlan, PodPlan};
 use crate::event::{Event, Severity, Subject, record};
 use crate::request::{ApiClient, Form, RequestError};
 use crate::work_queue::Outcome;

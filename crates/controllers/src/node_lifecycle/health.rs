@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as core;
 use serde_json::{Value, json};
-
 use strongroom_objects::time;
 
 /// Silence after which nothing is known of a node. Its agent is heard every ten seconds.

@@ -2,11 +2,10 @@
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use strongroom_objects::time;
 
 use super::NAME;
 use super::cluster::{Key, Pod};
-use strongroom_objects::time;
-
 use crate::event::{Event, Severity, Subject, record};
 use crate::request::{ApiClient, Form, RequestError};
 use crate::work_queue::Outcome;
