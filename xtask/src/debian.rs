@@ -20,8 +20,17 @@ pub struct Archive {
 }
 
 impl Archive {
-    /// Fetches the package lists into `directory`. The mirror is the one the machine already uses.
+    /// Fetches the lists of packages into `directory`. The mirror is the one the machine already uses.
     pub fn open(directory: &Path) -> Result<Archive> {
+        Archive::of("deb", &SUITES, directory)
+    }
+
+    /// As [`Archive::open`], for the sources of a release's packages.
+    pub fn open_sources(suite: &str, directory: &Path) -> Result<Archive> {
+        Archive::of("deb-src", &[suite], directory)
+    }
+
+    fn of(kind: &str, suites: &[&str], directory: &Path) -> Result<Archive> {
         if !Path::new(KEYRING).exists() {
             bail!("{KEYRING} is missing: install the package debian-archive-keyring");
         }
@@ -33,35 +42,53 @@ impl Archive {
         }
         fs::write(archive.directory.join("status"), "")?;
         let mirror = mirror()?;
-        let sources: String = SUITES
+        let sources: String = suites
             .iter()
-            .map(|suite| format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n"))
+            .map(|suite| format!("{kind} [signed-by={KEYRING}] {mirror} {suite} main\n"))
             .collect();
         fs::write(archive.directory.join("sources.list"), sources)?;
-        eprintln!("  package lists of {}", SUITES.join(", "));
+        eprintln!("  package lists of {}", suites.join(", "));
         patiently("apt-get update", || output(archive.apt_get("update", &[])))?;
         Ok(archive)
     }
 
     /// Downloads `package/suite` and unpacks it over `target`; returns the version.
     pub fn unpack(&self, package: &str, suite: &str, target: &Path) -> Result<String> {
-        let download = self.directory.join("download");
-        let _ = fs::remove_dir_all(&download);
-        fs::create_dir_all(&download)?;
-        let wanted = format!("{package}/{suite}");
-        patiently(&wanted, || {
-            output(with_directory(self.apt_get("download", &[&wanted]), &download))
-        })?;
-        let file = fs::read_dir(&download)?
-            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
-            .find(|path| path.extension().is_some_and(|extension| extension == "deb"))
-            .with_context(|| format!("apt-get download {wanted} left no file"))?;
+        let file = self.fetch("download", &[&format!("{package}/{suite}")], ".deb")?;
         let mut extract = Command::new("dpkg");
         extract.arg("-x").arg(&file).arg(target);
         output(extract)?;
         let mut version = Command::new("dpkg-deb");
         version.args(["-f"]).arg(&file).arg("Version");
         Ok(output(version)?.trim().to_owned())
+    }
+
+    /// Downloads the upstream sources of `package` and unpacks them as `target`.
+    pub fn unpack_source(&self, package: &str, target: &Path) -> Result<()> {
+        let file = self.fetch("source", &["--download-only", package], ".orig.tar.gz")?;
+        fs::create_dir_all(target)?;
+        let mut extract = Command::new("tar");
+        extract
+            .args(["--extract", "--strip-components=1", "--file"])
+            .arg(&file)
+            .arg("--directory")
+            .arg(target);
+        output(extract).map(drop)
+    }
+
+    /// Has apt-get download something and returns the file with this ending.
+    fn fetch(&self, verb: &str, arguments: &[&str], ending: &str) -> Result<PathBuf> {
+        let download = self.directory.join("download");
+        let _ = fs::remove_dir_all(&download);
+        fs::create_dir_all(&download)?;
+        let what = arguments.join(" ");
+        patiently(&what, || {
+            output(with_directory(self.apt_get(verb, arguments), &download))
+        })?;
+        fs::read_dir(&download)?
+            .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+            .find(|path| path.to_string_lossy().ends_with(ending))
+            .with_context(|| format!("apt-get {verb} {what} left no file that ends in {ending}"))
     }
 
     fn apt_get(&self, verb: &str, arguments: &[&str]) -> Command {

@@ -1,5 +1,6 @@
 //! Developing Strongroom: every command a contributor types, each runnable from a clean clone.
 
+mod conformance;
 mod debian;
 mod process;
 mod runtime;
@@ -22,6 +23,7 @@ Commands:
   runtime  Start containerd alone and print its endpoint; Ctrl-C ends it
   test     Everything that must be green: tools, tests, clippy, formatting
   bench    Build everything optimised and measure; arguments go to the bench
+  conformance  Kubernetes' own conformance tests, in a Strongroom and a containerd of their own
   soak     The long runs: kill -9 cycles, slow watchers, overload, bit rot
   tools    Install what the tests need into target/tools (kubectl x3, fixtures, Python client)
   schema   Generate the schema table of crate objects anew from Kubernetes' Go types
@@ -60,6 +62,7 @@ fn dispatch(command: &str, rest: &[String]) -> Result<()> {
         "runtime" => runtime::alone(),
         "test" => verify::test(rest),
         "bench" => bench(rest),
+        "conformance" => conformance::conformance(rest),
         "soak" => verify::soak(rest),
         "tools" => tools::install(),
         "schema" => schema(rest),
@@ -92,6 +95,14 @@ fn help(command: &str) -> Option<&'static str> {
              \x20 STRONGROOM_R16_SECONDS overload (default here 60)\n\
              \x20 STRONGROOM_R20_KILLS   kills of the node while it delivers (default here 200)\n\n\
              Examples:\n  cargo xtask soak\n  STRONGROOM_R1_CYCLES=10000 cargo xtask soak r1_\n"
+        }
+        "conformance" => {
+            "Usage: cargo xtask conformance [REGEX] [FLAGS]\n\n\
+             Runs Kubernetes' own conformance tests, or those whose name matches REGEX, through `strongroom up` with a\n\
+             containerd of its own, as root. The suite is made from Debian's source of Kubernetes 1.20, the last that\n\
+             Debian has whole, which takes ten minutes once. Flags that begin with -- go to the suite.\n\n\
+             Results: target/run/conformance/junit_01.xml; the server's log: target/run/conformance/strongroom.log\n\n\
+             Examples:\n  cargo xtask conformance\n  cargo xtask conformance 'Secrets.*Conformance'\n"
         }
         "tools" => {
             "Usage: cargo xtask tools\n\n\

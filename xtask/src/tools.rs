@@ -132,6 +132,81 @@ pub fn install_runtime() -> Result<PathBuf> {
     Ok(target)
 }
 
+/// Kubernetes' own conformance tests: the last release of which Debian has the whole source, made with Debian's Go.
+const CONFORMANCE: (&str, &str) = ("kubernetes", "bookworm");
+const GO: [&str; 2] = ["golang-1.19-go", "golang-1.19-src"];
+
+/// `e2e.test` and what its pods run, in `target/tools/conformance`; the directory. Takes ten minutes the first time, and
+/// 3 GB while it does.
+pub fn install_conformance() -> Result<PathBuf> {
+    let target = tools().join("conformance");
+    if installed(&target) {
+        return Ok(target);
+    }
+    eprintln!("tools: Kubernetes' conformance tests");
+    let (package, suite) = CONFORMANCE;
+    let work = target.join("work");
+    let _ = fs::remove_dir_all(&work);
+    let go = work.join("go");
+    fs::create_dir_all(&go)?;
+    with_archive(|archive| {
+        for package in GO {
+            let version = archive.unpack(package, suite, &go)?;
+            eprintln!("  {package} {version}");
+        }
+        Ok(())
+    })?;
+    // Where Go looks for a package of this name.
+    let source = work.join("gopath/src/k8s.io/kubernetes");
+    Archive::open_sources(suite, &work.join("apt"))?.unpack_source(package, &source)?;
+    // Generated upstream: files of the repository inside the program, which `--repo-root` names here.
+    fs::write(
+        source.join("test/e2e/generated/bindata.go"),
+        "package generated\n\nimport \"os\"\n\n\
+         func Asset(name string) ([]byte, error) { return nil, os.ErrNotExist }\n\n\
+         func AssetNames() []string { return nil }\n",
+    )?;
+    // A namespace is ready when its account is: token Secrets that nobody asked for are not made since 1.24, and this
+    // is how later releases of the suite wait.
+    let waits = source.join("test/e2e/framework/util.go");
+    let text = fs::read_to_string(&waits)?;
+    let (old, new) = ("return len(t.Secrets) > 0, nil", "return t != nil, nil");
+    if !text.contains(old) {
+        bail!("{} is not as expected", waits.display());
+    }
+    fs::write(&waits, text.replacen(old, new, 1))?;
+    let root = go.join("usr/lib/go-1.19");
+    for (program, arguments, package) in [
+        ("agnhost", ["build", "-o"].as_slice(), "./test/images/agnhost"),
+        ("nnp", &["build", "-o"], "./test/images/nonewprivs"),
+        ("e2e.test", &["test", "-vet=off", "-c", "-o"], "./test/e2e"),
+    ] {
+        eprintln!("  compiling {program}");
+        let mut compile = Command::new(root.join("bin/go"));
+        compile
+            .args(arguments)
+            .arg(target.join(program))
+            .arg(package)
+            .current_dir(&source)
+            .env("GOROOT", &root)
+            .env("GOPATH", work.join("gopath"))
+            .env("GOCACHE", work.join("cache"))
+            .env("GO111MODULE", "off")
+            .env("GOFLAGS", "-trimpath")
+            .env("CGO_ENABLED", "0");
+        output(compile)?;
+    }
+    let testing = target.join("repository/test");
+    fs::create_dir_all(&testing)?;
+    for part in ["conformance", "e2e", "fixtures", "images"] {
+        let _ = fs::remove_dir_all(testing.join(part));
+        fs::rename(source.join("test").join(part), testing.join(part))?;
+    }
+    fs::remove_dir_all(&work)?;
+    mark(&target)?;
+    Ok(target)
+}
+
 fn install_redis() -> Result<()> {
     let target = tools().join("redis");
     if installed(&target) {

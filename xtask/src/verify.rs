@@ -37,7 +37,7 @@ pub fn test(arguments: &[String]) -> Result<()> {
 /// features compiles most of them again.
 const TARGETS: [&str; 4] = ["--workspace", "--lib", "--bins", "--tests"];
 
-fn build() -> Result<()> {
+pub fn build() -> Result<()> {
     let mut build = cargo(&["build"]);
     build.args(TARGETS);
     run(build)

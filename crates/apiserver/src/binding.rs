@@ -34,7 +34,7 @@ where
     B: RequestBody,
 {
     let payload = payload(&target)?;
-    let form = form(&request, &payload, Shape::One)?;
+    let form = form(&request, &payload, Shape::Reply)?;
     let format = body_format(request.header(&CONTENT_TYPE))?;
     let options = WriteOptions::parse(request.query, Operation::Create)?;
     let server = request.server;

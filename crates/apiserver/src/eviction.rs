@@ -28,7 +28,7 @@ where
     B: RequestBody,
 {
     let payload = payload(&target)?;
-    let form = form(&request, &payload, Shape::One)?;
+    let form = form(&request, &payload, Shape::Reply)?;
     let format = body_format(request.header(&CONTENT_TYPE))?;
     let options = WriteOptions::parse(request.query, Operation::Create)?;
     let context = new_context(default_manager(&request.headers));

@@ -34,6 +34,8 @@ pub struct Accepted {
 pub enum Shape {
     /// One object.
     One,
+    /// One object that is made for the answer and kept nowhere: no table has a row for it.
+    Reply,
     /// A list.
     List,
     /// Watch events.
@@ -127,7 +129,7 @@ fn not_acceptable(knows_media_type: bool, shape: Shape) -> Box<Status> {
             false,
         )
     } else {
-        let streams = if shape == Shape::One {
+        let streams = if matches!(shape, Shape::One | Shape::Reply) {
             String::new()
         } else {
             format!(", {STREAM_TYPES}")
@@ -160,10 +162,12 @@ fn transform_of(
     }
     let mismatch = |text: String| Err(Box::new(Status::not_acceptable(&text, false)));
     match (kind, shape) {
-        ("Table", _) if format != Format::Protobuf => Ok(Some(Transform::Table)),
-        ("PartialObjectMetadata", Shape::One | Shape::Watch)
+        ("Table", Shape::One | Shape::List | Shape::Watch) if format != Format::Protobuf => {
+            Ok(Some(Transform::Table))
+        }
+        ("PartialObjectMetadata", Shape::One | Shape::Reply | Shape::Watch)
         | ("PartialObjectMetadataList", Shape::List | Shape::Watch) => Ok(Some(Transform::Metadata)),
-        ("PartialObjectMetadataList", Shape::One) => mismatch(format!(
+        ("PartialObjectMetadataList", Shape::One | Shape::Reply) => mismatch(format!(
             "you requested PartialObjectMetadataList, but the requested object is not a list (*{go_kind})"
         )),
         ("PartialObjectMetadata", Shape::List) => mismatch(format!(
@@ -221,7 +225,7 @@ mod tests {
     #[test]
     fn accept_headers() {
         use Format::{Json, Protobuf, Yaml};
-        use Shape::{List, One, Watch};
+        use Shape::{List, One, Reply, Watch};
         check("", One, Ok((Json, Transform::None)));
         check("*/*", One, Ok((Json, Transform::None)));
         check("application/yaml", One, Ok((Yaml, Transform::None)));
@@ -261,6 +265,13 @@ mod tests {
             "text/html",
             One,
             Err("406: Not Acceptable\n\nAvailable representations: application/json, a"),
+        );
+        let table_only = "application/json;as=Table;v=v1;g=meta.k8s.io";
+        check(table_only, Reply, Err("only the following media types"));
+        check(
+            &format!("{table_only},application/json"),
+            Reply,
+            Ok((Json, Transform::None)),
         );
         check(
             "application/json;as=X;v=v1;g=meta.k8s.io",

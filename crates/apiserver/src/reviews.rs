@@ -33,7 +33,7 @@ pub(crate) async fn answer<B>(
 where
     B: RequestBody,
 {
-    let form = form(&request, &target, Shape::One)?;
+    let form = form(&request, &target, Shape::Reply)?;
     let options = WriteOptions::parse(request.query, Operation::Create)?;
     let format = body_format(request.header(&CONTENT_TYPE))?;
     let body = request.read_body().await?;

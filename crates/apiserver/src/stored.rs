@@ -109,7 +109,10 @@ impl Stored {
 
     /// Of the object as much as `selection` looks at: what is not looked at, values above all, stays unread.
     pub fn sketch(&self, resource: &Resource, selection: &Selection) -> Result<Object, Box<Status>> {
-        let members = resource.strategy.stored_as_served().then(|| selection.members());
+        let members = resource
+            .strategy
+            .stored_as_served()
+            .then(|| selection.members(resource));
         self.decoded(resource, members.as_deref())
     }
 

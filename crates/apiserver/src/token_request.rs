@@ -41,7 +41,7 @@ where
         name: target.name.clone(),
         subresource: target.subresource.clone(),
     };
-    let form = form(&request, &payload, Shape::One)?;
+    let form = form(&request, &payload, Shape::Reply)?;
     let options = WriteOptions::parse(request.query, Operation::Create)?;
     let format = body_format(request.header(&CONTENT_TYPE))?;
     let body = request.read_body().await?;

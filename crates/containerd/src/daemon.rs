@@ -255,8 +255,9 @@ impl Containerd {
     fn wait_until_serving(&mut self) -> Result<(), Error> {
         let start = Instant::now();
         loop {
-            let served = fs::read_to_string(&self.layout.log)
-                .is_ok_and(|log| log.contains("containerd successfully booted"));
+            // The last that CRI says before it answers: containers left from before are taken over until then.
+            let served =
+                fs::read_to_string(&self.layout.log).is_ok_and(|log| log.contains("Start streaming server"));
             if served && output(&mut self.ctr(&["version"])).is_ok() {
                 return Ok(());
             }

@@ -130,6 +130,11 @@ impl Strategy for Events {
         Some(text(object, &path.split('.').collect::<Vec<_>>()).to_owned())
     }
 
+    fn selected_by(&self) -> &'static [&'static str] {
+        // `source`, where an event names none.
+        &["reportingComponent"]
+    }
+
     fn to_stored(&self, object: Object) -> Object {
         if self.regarding {
             rename(object, "v1", |(new, old)| (*new, *old))

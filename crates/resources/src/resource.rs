@@ -149,8 +149,15 @@ pub trait Strategy: Sync + Send {
     fn mark_deleting(&self, _object: &mut Object) {}
 
     /// Value of a selectable field; `None` where the field is not set.
+    ///
+    /// Looks at no members of the object but those that paths begin with, and those in [`Strategy::selected_by`].
     fn selectable_field(&self, _object: &Object, _path: &str) -> Option<String> {
         None
+    }
+
+    /// Members that selectable fields come from, beside those that their paths begin with.
+    fn selected_by(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// From the served version to the stored one.

@@ -52,9 +52,10 @@ impl Selection {
     }
 
     /// The members of an object that decide whether it is selected; the others need not be there.
-    pub fn members(&self) -> Vec<&str> {
+    pub fn members(&self, resource: &Resource) -> Vec<&str> {
         let paths = self.fields.terms().iter().map(|term| term.path.as_str());
         let mut members: Vec<&str> = paths.map(|path| path.split('.').next().unwrap_or(path)).collect();
+        members.extend(resource.strategy.selected_by());
         members.push("metadata");
         members
     }

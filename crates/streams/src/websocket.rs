@@ -2,6 +2,7 @@
 //! (pods-and-kubelet §11.1).
 
 pub mod channel;
+pub mod output;
 
 use std::time::Duration;
 

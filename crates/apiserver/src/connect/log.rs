@@ -1,14 +1,19 @@
 //! GET of a pod's `log`.
 
+use std::future::ready;
+
 use bytes::Bytes;
+use futures::{Stream, StreamExt as _, stream};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use strongroom_objects::Status;
 use strongroom_streams::upgrade::{Answer, refusal};
+use strongroom_streams::websocket::Handshake;
+use strongroom_streams::websocket::output::{self, Protocol};
 
 use super::options::LogOptions;
-use super::{Held, ask, hold, location};
+use super::{Held, IDLE, ask, hold, location, spawn};
 use crate::authorization::Permission;
 use crate::body::{Body, BrokenOff};
 use crate::pipeline::Admitted;
@@ -18,6 +23,7 @@ use crate::routes::Target;
 /// Answers with what a container wrote, as its node sends it.
 pub async fn answer<B>(mut request: Admitted<'_, B>, target: Target) -> Result<Response<Body>, Box<Status>> {
     let options = LogOptions::parse(request.query, &target.name)?;
+    let websocket = websocket(&request.headers)?;
     let server = request.server;
     let pod = location::pod(server, &target).await?;
     let container = location::container(&pod, options.container.as_deref())?;
@@ -42,21 +48,45 @@ pub async fn answer<B>(mut request: Admitted<'_, B>, target: Target) -> Result<R
     if !(200..=206).contains(&response.status().as_u16()) {
         return Err(refused(response, &target.name).await);
     }
+    if let Some((handshake, protocol)) = websocket {
+        let upgrade = request
+            .upgrade
+            .take()
+            .ok_or_else(|| bad("Upgrade request required"))?;
+        let held = hold(&mut request, permission, StatusCode::SWITCHING_PROTOCOLS).await?;
+        spawn(upgrade, held, async move |client, held| {
+            // Cut off or complete, to a websocket it is the end.
+            let pieces = Flow::begin(response, held).take_while(|piece| ready(piece.is_ok()));
+            output::send(
+                client,
+                protocol,
+                IDLE,
+                pieces.filter_map(async |piece| piece.ok()),
+            )
+            .await;
+        });
+        return Ok(handshake.response(protocol.agreed()));
+    }
     let held = hold(&mut request, permission, StatusCode::OK).await?;
-    let flow = Flow {
-        body: response.into_body(),
-        held,
-        ended: false,
-    };
-    let pieces = futures::stream::unfold(flow, async |mut flow| {
-        let piece = flow.next().await?;
-        Some((piece, flow))
-    });
     Ok(respond::answer(
         StatusCode::OK,
         "text/plain",
-        Body::flowing(pieces),
+        Body::flowing(Flow::begin(response, held)),
     ))
+}
+
+/// The websocket that the client wants its log over, if it does.
+fn websocket(headers: &HeaderMap) -> Result<Option<(Handshake, Protocol)>, Box<Status>> {
+    let Some(handshake) = Handshake::read(headers).map_err(|error| bad(&error.to_string()))? else {
+        return Ok(None);
+    };
+    let protocol = Protocol::choose(handshake.offered())
+        .ok_or_else(|| bad("none of the websocket's protocols is spoken here"))?;
+    Ok(Some((handshake, protocol)))
+}
+
+fn bad(text: &str) -> Box<Status> {
+    Box::new(Status::bad_request(text))
 }
 
 /// A log on its way.
@@ -67,6 +97,22 @@ struct Flow {
 }
 
 impl Flow {
+    /// The pieces of the log; the last is an error where it is cut off.
+    fn begin(
+        response: Response<Incoming>,
+        held: Held,
+    ) -> impl Stream<Item = Result<Bytes, BrokenOff>> + Send {
+        let flow = Self {
+            body: response.into_body(),
+            held,
+            ended: false,
+        };
+        stream::unfold(flow, async |mut flow| {
+            let piece = flow.next().await?;
+            Some((piece, flow))
+        })
+    }
+
     async fn next(&mut self) -> Option<Result<Bytes, BrokenOff>> {
         while !self.ended {
             let frame = tokio::select! {

@@ -384,6 +384,14 @@ async fn events_of_both_groups() {
         json!({"apiVersion": "v1", "message": "n", "involvedObject": {"name": "s"},
         "reportingComponent": "e2e.dev/x", "reportingInstance": "i", "action": "Try"}),
     );
+    for path in [
+        format!("{events}?fieldSelector=source%3De2e.dev/x"),
+        "/apis/events.k8s.io/v1/namespaces/default/events?fieldSelector=reportingController%3De2e.dev/x"
+            .to_owned(),
+    ] {
+        let reply = client.get(&path).await;
+        check.accepts(&reply, 200, json!({"items": [{"metadata": {"name": "m"}}]}));
+    }
     let reply = client
         .put(&format!("{events}/new"), &event("new", "default"))
         .await;

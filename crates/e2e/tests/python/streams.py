@@ -1,7 +1,9 @@
 """Commands and ports as the official Python client asks for them: websockets of version 4 or 5."""
 
+import base64
 import sys
 
+import websocket
 from kubernetes import client, config
 from kubernetes.stream import portforward, stream
 
@@ -11,6 +13,21 @@ pod = ("talker", "default")
 
 log = api.read_namespaced_pod_log(*pod, container="c", tail_lines=1)
 assert log == "oops\n", log
+
+# A log over a websocket: an empty message, then a message for each piece.
+for protocol, read in (("binary.k8s.io", bytes), ("base64.binary.k8s.io", base64.b64decode)):
+    settings = api.api_client.configuration
+    watched = websocket.create_connection(
+        settings.host.replace("https", "wss") + "/api/v1/namespaces/default/pods/talker/log?container=c&tailLines=1",
+        subprotocols=[protocol],
+        sslopt={"ca_certs": settings.ssl_ca_cert, "certfile": settings.cert_file, "keyfile": settings.key_file},
+    )
+    assert watched.getsubprotocol() == protocol
+    first, rest = watched.recv(), b""
+    assert not first, first
+    while message := watched.recv():
+        rest += read(message)
+    assert rest == b"oops\n", rest
 
 out = stream(
     api.connect_get_namespaced_pod_exec, *pod, container="c", command=["echo", "there and back"],

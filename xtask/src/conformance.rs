@@ -1,0 +1,188 @@
+//! `cargo xtask conformance`: Kubernetes' own tests, against a Strongroom of their own with a containerd of its own.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use strongroom_containerd::{Containerd, Image, Network, Options, Programs};
+
+use crate::process::run;
+use crate::{tools, verify};
+
+/// What the suite calls its images (`test/utils/image/manifest.go` of its release). Where a test wants only some
+/// program that serves HTTP, or any program at all, busybox is it.
+const AGNHOST: &str = "k8s.gcr.io/e2e-test-images/agnhost:2.21";
+const BUSYBOX: &str = "docker.io/library/busybox:1.29";
+const HTTPD: [&str; 4] = [
+    "docker.io/library/httpd:2.4.38-alpine",
+    "docker.io/library/httpd:2.4.39-alpine",
+    "docker.io/library/nginx:1.14-alpine",
+    "docker.io/library/nginx:1.15-alpine",
+];
+const NO_NEW_PRIVILEGES: &str = "gcr.io/kubernetes-e2e-test-images/nonewprivs:1.0";
+const NONROOT: &str = "gcr.io/kubernetes-e2e-test-images/nonroot:1.0";
+const PAUSE: &str = "k8s.gcr.io/pause:3.2";
+
+/// The tests that a release of Kubernetes must pass.
+const FOCUS: &str = r"\[Conformance\]";
+/// Those that are not for Strongroom, and why.
+const SKIPPED: [(&str, &str); 8] = [
+    ("sig-apps", "deployments, sets and jobs are not served"),
+    ("sig-network", "nothing routes services"),
+    (
+        "CustomResource|AdmissionWebhook|Aggregator",
+        "the API is not extended",
+    ),
+    (
+        "ResourceQuota|LimitRange|PodTemplates|RuntimeClass|SchedulerPreemption",
+        "these are not kept, or not acted on",
+    ),
+    (
+        r"Garbage collector.*(RS|rc|valid owner)|Kubectl.*(\brc\b|replication controller|Guestbook|Deployments)|wrapper.*race",
+        "replication controllers and deployments make the pods",
+    ),
+    (
+        "PreStop should call prestop when killing a pod",
+        "the test looks through pods/proxy",
+    ),
+    (
+        "should (mount an API token into pods|allow opting out of API token automount)",
+        "the test waits for a token Secret that nobody asked for; Kubernetes makes none since 1.24",
+    ),
+    (
+        r"cluster-info should check",
+        "kubectl looks for services of the control plane",
+    ),
+];
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs the suite; `arguments` are a regular expression of test names instead of the usual ones.
+pub fn conformance(arguments: &[String]) -> Result<()> {
+    let suite = tools::install_conformance()?;
+    verify::build()?;
+    let directory = crate::root().join("target/run/conformance");
+    let containerd = runtime(&directory.join("containerd"), &suite)?;
+    let data = directory.join("data");
+    let _ = fs::remove_dir_all(&data);
+    let mut server = Server::start(&directory, &data, &containerd)?;
+    let mut tests = Command::new(suite.join("e2e.test"));
+    tests
+        .args(["--provider=local", "--minStartupPods=0", "--disable-log-dump"])
+        .args([
+            "--node-os-distro=debian",
+            "--ginkgo.progress=false",
+            "--ginkgo.slowSpecThreshold=600",
+        ])
+        .arg(format!("--kubeconfig={}", data.join("kubeconfig").display()))
+        .arg(format!("--repo-root={}", suite.join("repository").display()))
+        .arg(format!("--report-dir={}", directory.display()))
+        .arg(format!(
+            "--kubectl-path={}",
+            crate::root().join("target/tools/kubectl-1.20/kubectl").display()
+        ));
+    match arguments {
+        [focus, flags @ ..] if !focus.starts_with("--") => {
+            tests.arg(format!("--ginkgo.focus={focus}")).args(flags);
+        }
+        flags => {
+            let skipped: Vec<&str> = SKIPPED.iter().map(|(names, _)| *names).collect();
+            tests.arg(format!("--ginkgo.focus={FOCUS}"));
+            tests.arg(format!("--ginkgo.skip={}", skipped.join("|")));
+            tests.args(flags);
+        }
+    }
+    let outcome = run(tests);
+    server.stop();
+    outcome
+}
+
+fn runtime(directory: &Path, suite: &Path) -> Result<Containerd> {
+    let programs = Programs::unpacked_at(&tools::install_runtime()?);
+    let containerd = Containerd::start(&Options {
+        directory: directory.to_owned(),
+        programs: programs.clone(),
+        network: Network {
+            bridge: "sr-conformance".to_owned(),
+            subnet: "10.141.0.0/16".to_owned(),
+        },
+        ends_with_parent: true,
+    })
+    .context("containerd cannot be started, which needs root")?;
+    if !containerd.has_image(AGNHOST)? {
+        for image in images(&programs, suite)? {
+            containerd.import(&image)?;
+        }
+    }
+    Ok(containerd)
+}
+
+fn images(programs: &Programs, suite: &Path) -> Result<Vec<Image>> {
+    let agnhost = fs::read(suite.join("agnhost"))?;
+    let mut host = Image::busybox(&programs.busybox, &[AGNHOST])?;
+    host.files.push(("agnhost".to_owned(), 0o755, agnhost.clone()));
+    host.files.push(("agnhost-2".to_owned(), 0o755, agnhost));
+    let curl = b"#!/bin/sh\nexec wget -q -O - \"$1\"\n".to_vec();
+    host.files.push(("bin/curl".to_owned(), 0o755, curl));
+    host.directories.push(("uploads".to_owned(), 0o755));
+    host.entrypoint = vec!["/agnhost".to_owned()];
+    host.command = vec!["pause".to_owned()];
+    let busybox = Image::busybox(&programs.busybox, &[BUSYBOX])?;
+    let mut httpd = Image::busybox(&programs.busybox, &HTTPD)?;
+    httpd.command = ["httpd", "-f", "-p", "80", "-h", "/home"]
+        .map(str::to_owned)
+        .to_vec();
+    let mut nonroot = Image::busybox(&programs.busybox, &[NONROOT])?;
+    nonroot.command = ["sh", "-c", "id"].map(str::to_owned).to_vec();
+    nonroot.user = "1234".to_owned();
+    let mut privileges = Image::busybox(&programs.busybox, &[NO_NEW_PRIVILEGES])?;
+    let program = fs::read(suite.join("nnp"))?;
+    privileges.files.push(("bin/nnp".to_owned(), 0o6755, program));
+    privileges.command = vec!["nnp".to_owned()];
+    let mut pause = Image::pause(&programs.busybox)?;
+    pause.names = vec![PAUSE.to_owned()];
+    Ok(vec![host, busybox, httpd, nonroot, privileges, pause])
+}
+
+/// `strongroom up`, with its log in a file.
+struct Server {
+    child: Child,
+}
+
+impl Server {
+    fn start(directory: &Path, data: &Path, containerd: &Containerd) -> Result<Server> {
+        let log_path = directory.join("strongroom.log");
+        let log = File::create(&log_path)?;
+        let child = Command::new(crate::root().join("target/debug/strongroom"))
+            .args(["up", "--secure-port", "0"])
+            .arg("--data-dir")
+            .arg(data)
+            .args(["--container-runtime-endpoint", &containerd.endpoint()])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        let mut server = Server { child };
+        let begun = Instant::now();
+        while !fs::read_to_string(&log_path)?.contains("kubectl") {
+            if begun.elapsed() > PATIENCE || server.child.try_wait()?.is_some() {
+                bail!("strongroom did not start: see {}", log_path.display());
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Ok(server)
+    }
+
+    fn stop(&mut self) {
+        let _ = Command::new("kill").arg(self.child.id().to_string()).status();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
