@@ -174,6 +174,7 @@ fn release(entries: &mut HashMap<Key, Entry>, uid: &str, wanted: &BTreeSet<Key>)
 trait Kept: Versioned {
     const RESOURCE: &'static str;
     fn is_immutable(&self) -> bool;
+    /// As it is kept: without who set which field.
     fn into_state(self) -> State;
 }
 
@@ -182,7 +183,8 @@ impl Kept for Secret {
     fn is_immutable(&self) -> bool {
         self.immutable == Some(true)
     }
-    fn into_state(self) -> State {
+    fn into_state(mut self) -> State {
+        self.metadata.managed_fields = None;
         State::Secret(Arc::new(self))
     }
 }
@@ -192,7 +194,8 @@ impl Kept for ConfigMap {
     fn is_immutable(&self) -> bool {
         self.immutable == Some(true)
     }
-    fn into_state(self) -> State {
+    fn into_state(mut self) -> State {
+        self.metadata.managed_fields = None;
         State::ConfigMap(Arc::new(self))
     }
 }

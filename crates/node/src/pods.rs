@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, watch};
 use crate::caches::LONGEST_PAUSE;
 use crate::context::Context;
 use crate::server::Server;
-use crate::worker::{Assignment, PodWorker};
+use crate::worker::PodWorker;
 
 /// The workers, by uid of their pods.
 #[derive(Default)]
@@ -25,26 +25,21 @@ pub(crate) struct Pods {
 impl Pods {
     /// The pods with the statuses that this node sees.
     pub fn shown(&self) -> Vec<Arc<Pod>> {
-        let read = |worker: &PodWorker| {
-            worker
-                .shown
-                .read()
-                .unwrap_or_else(PoisonError::into_inner)
-                .clone()
-        };
-        self.workers().values().map(read).collect()
+        self.workers().values().map(|worker| worker.shown.pod()).collect()
     }
 
     /// Whether one of the pods has this address.
     pub fn has_address(&self, address: IpAddr) -> bool {
-        let has = |pod: &Pod| {
-            let ips = pod
-                .status
-                .iter()
-                .flat_map(|status| status.pod_ips.iter().flatten());
-            ips.into_iter().any(|own| own.ip.parse() == Ok(address))
+        let has = |worker: &PodWorker| {
+            let addresses = worker.shown.addresses();
+            addresses.iter().any(|own| own.parse() == Ok(address))
         };
-        self.shown().iter().any(|pod| has(pod))
+        self.workers().values().any(has)
+    }
+
+    /// How many pods there are.
+    pub fn count(&self) -> usize {
+        self.workers().len()
     }
 
     /// Whether there is a worker for this pod.
@@ -110,20 +105,19 @@ pub(crate) async fn follow(
                 }
                 listed.send_replace(true);
             }
-            Change::Applied(pod) => {
-                let pod = Arc::new(pod);
+            Change::Applied(mut pod) => {
+                // Who set which field is the largest part of a pod, and nothing to its node.
+                pod.metadata.managed_fields = None;
                 let uid = pod::uid(&pod).to_owned();
                 if let Some(told) = &mut told {
                     told.insert(uid.clone());
                 }
                 let mut workers = pods.workers();
                 match workers.get(&uid) {
-                    Some(worker) => {
-                        worker.assignment.send_replace(Assignment { pod, removed: false });
-                    }
+                    Some(worker) => worker.assign(pod),
                     None => {
                         let (gone, of) = (gone.clone(), uid.clone());
-                        let worker = PodWorker::start(Arc::clone(&context), pod, move || {
+                        let worker = PodWorker::start(Arc::clone(&context), Arc::new(pod), move || {
                             let _ = gone.send(of);
                         });
                         workers.insert(uid, worker);

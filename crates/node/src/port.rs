@@ -135,7 +135,7 @@ impl Node for Behind {
     }
 
     fn metrics(&self) -> String {
-        let pods = self.pods.shown().len();
+        let pods = self.pods.count();
         format!(
             "# HELP kubelet_running_pods Pods of this node.\n# TYPE kubelet_running_pods gauge\nkubelet_running_pods {pods}\n"
         )

@@ -46,8 +46,8 @@ struct Shared {
 
 struct Desired {
     /// What the server has, as far as is known.
-    written: Value,
-    wanted: Value,
+    written: Arc<Value>,
+    wanted: Arc<Value>,
     remove: bool,
     wake: Arc<Notify>,
     /// Told once the pod has been removed from the server.
@@ -68,7 +68,12 @@ impl StatusWriter {
     /// Wants this status. `known` is what the server has, where nothing was written yet.
     pub fn write(&self, pod: &PodName, status: &PodStatus, known: &PodStatus) {
         let wanted = own_part(status);
-        self.change(pod, known, |desired| desired.wanted = wanted);
+        self.change(pod, known, |desired| {
+            // Most reports say nothing new.
+            if *desired.wanted != wanted {
+                desired.wanted = Arc::new(wanted);
+            }
+        });
     }
 
     /// Wants the pod removed, after its last status is there.
@@ -86,9 +91,9 @@ impl StatusWriter {
     fn change(&self, pod: &PodName, known: &PodStatus, change: impl FnOnce(&mut Desired)) {
         let mut pods = self.shared.pods();
         let desired = pods.entry(pod.uid.clone()).or_insert_with(|| {
-            let written = own_part(known);
+            let written = Arc::new(own_part(known));
             Desired {
-                wanted: written.clone(),
+                wanted: Arc::clone(&written),
                 written,
                 remove: false,
                 wake: Arc::default(),
@@ -163,7 +168,7 @@ impl Shared {
         }
     }
 
-    fn next(&self, pod: &PodName) -> Option<(Work, Value)> {
+    fn next(&self, pod: &PodName) -> Option<(Work, Arc<Value>)> {
         let mut pods = self.pods();
         let desired = pods.get_mut(&pod.uid)?;
         if desired.wanted != desired.written {
@@ -171,16 +176,16 @@ impl Shared {
                 "metadata": { "uid": pod.uid },
                 "status": difference(&desired.written, &desired.wanted),
             });
-            return Some((Work::Patch(patch), desired.wanted.clone()));
+            return Some((Work::Patch(patch), Arc::clone(&desired.wanted)));
         }
         if desired.remove {
-            return Some((Work::Remove, Value::Null));
+            return Some((Work::Remove, Arc::default()));
         }
         desired.running = false;
         None
     }
 
-    fn done(&self, pod: &PodName, wanted: Value, removed: bool) {
+    fn done(&self, pod: &PodName, wanted: Arc<Value>, removed: bool) {
         if let Some(desired) = self.pods().get_mut(&pod.uid) {
             if removed {
                 desired.remove = false;

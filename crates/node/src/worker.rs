@@ -42,32 +42,105 @@ const MOST_PASSES: u32 = 50;
 /// A pod as the server has it.
 #[derive(Debug, Clone)]
 pub(crate) struct Assignment {
+    /// As it was when something but the status last changed. Whoever keeps a pod keeps this one: a node has room for one
+    /// copy of each.
     pub pod: Arc<Pod>,
+    /// Its status now, where it has changed since.
+    status: Option<Arc<PodStatus>>,
     /// The server has it no more: everything of it goes.
     pub removed: bool,
 }
 
+impl Assignment {
+    fn new(pod: Arc<Pod>) -> Assignment {
+        Assignment {
+            pod,
+            status: None,
+            removed: false,
+        }
+    }
+}
+
+/// A pod with another status; put together for as long as somebody looks at it.
+fn with_status(pod: &Arc<Pod>, status: Option<&PodStatus>) -> Arc<Pod> {
+    let Some(status) = status else {
+        return Arc::clone(pod);
+    };
+    Arc::new(Pod {
+        metadata: pod.metadata.clone(),
+        spec: pod.spec.clone(),
+        status: Some(status.clone()),
+    })
+}
+
 /// A pod with the status that this node sees, for those who ask the node.
-pub(crate) type Shown = Arc<RwLock<Arc<Pod>>>;
+pub(crate) struct Shown(RwLock<(Arc<Pod>, Option<Arc<PodStatus>>)>);
+
+impl Shown {
+    fn new(pod: Arc<Pod>) -> Arc<Shown> {
+        Arc::new(Shown(RwLock::new((pod, None))))
+    }
+
+    fn set_pod(&self, pod: &Arc<Pod>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).0 = Arc::clone(pod);
+    }
+
+    fn set_status(&self, status: Arc<PodStatus>) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).1 = Some(status);
+    }
+
+    fn parts(&self) -> (Arc<Pod>, Option<Arc<PodStatus>>) {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The pod as it is shown.
+    pub fn pod(&self) -> Arc<Pod> {
+        let (pod, status) = self.parts();
+        with_status(&pod, status.as_deref())
+    }
+
+    /// The addresses of the pod.
+    pub fn addresses(&self) -> Vec<String> {
+        let (pod, status) = self.parts();
+        let ips = match &status {
+            Some(status) => status.pod_ips.as_ref(),
+            None => pod.status.as_ref().and_then(|status| status.pod_ips.as_ref()),
+        };
+        ips.into_iter().flatten().map(|ip| ip.ip.clone()).collect()
+    }
+}
 
 /// The task that runs a pod, from outside.
 pub(crate) struct PodWorker {
     pub assignment: watch::Sender<Assignment>,
     pub mailbox: Arc<Mailbox>,
-    pub shown: Shown,
+    pub shown: Arc<Shown>,
 }
 
 impl PodWorker {
+    /// Gives the worker the pod as the server has it now. The server's echo of a status is known at the next look, and no
+    /// reason for one.
+    pub fn assign(&self, mut pod: Pod) {
+        self.assignment.send_if_modified(|known| {
+            let wakes = known.removed || is_other(&known.pod, &pod) || says_more(known, &pod);
+            if wakes {
+                *known = Assignment::new(Arc::new(pod));
+            } else {
+                known.status = pod.status.take().map(Arc::new);
+            }
+            wakes
+        });
+    }
+
     /// Begins to run a pod. `gone` is called when nothing is left of it.
     pub fn start(context: Arc<Context>, pod: Arc<Pod>, gone: impl FnOnce() + Send + 'static) -> PodWorker {
         let mailbox = Arc::new(Mailbox::default());
-        let shown: Shown = Arc::new(RwLock::new(Arc::clone(&pod)));
-        let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-        let is_over = matches!(phase, Some("Succeeded" | "Failed"));
+        let shown = Shown::new(Arc::clone(&pod));
+        let is_over = is_final(pod.status.as_ref());
         let needs_volumes = if is_over { Arc::default() } else { Arc::clone(&pod) };
         let (of_volumes, volumes_pod) = watch::channel(needs_volumes);
         let keeper = VolumeKeeper::start(Arc::clone(&context), volumes_pod, Arc::clone(&mailbox));
-        let (assignment, assigned) = watch::channel(Assignment { pod, removed: false });
+        let (assignment, assigned) = watch::channel(Assignment::new(pod));
         let worker = Worker {
             context,
             assigned,
@@ -106,7 +179,7 @@ struct Worker {
     context: Arc<Context>,
     assigned: watch::Receiver<Assignment>,
     mailbox: Arc<Mailbox>,
-    shown: Shown,
+    shown: Arc<Shown>,
     of_volumes: watch::Sender<Arc<Pod>>,
     keeper: VolumeKeeper,
     view: View,
@@ -121,7 +194,7 @@ struct Worker {
     /// Containers whose `preStop` hook has run.
     pre_stopped: BTreeSet<String>,
     /// What was reported last.
-    status: Option<PodStatus>,
+    status: Option<Arc<PodStatus>>,
     end: Option<End>,
     /// When the pod shall be gone, as far as what is being done knows.
     deadline: Option<i64>,
@@ -141,31 +214,10 @@ enum Next {
 
 impl Worker {
     async fn run(mut self) {
-        let first = self.assigned.borrow().pod.clone();
-        let uid = pod::uid(&first).to_owned();
+        let uid = self.begin();
         let mut passes = 0;
-        if !self.is_over {
-            let needs = references(&first);
-            self.context
-                .caches
-                .register(&uid, pod::namespace(&first), &needs, &self.mailbox);
-        }
         loop {
-            let assignment = self.assigned.borrow_and_update().clone();
-            self.deadline = deadline(&assignment);
-            let pod = if assignment.removed {
-                ending(&assignment.pod)
-            } else {
-                Arc::clone(&assignment.pod)
-            };
-            if !self.is_over {
-                self.of_volumes.send_if_modified(|known| {
-                    let is_other = !Arc::ptr_eq(known, &pod);
-                    *known = Arc::clone(&pod);
-                    is_other
-                });
-            }
-            let next = self.pass(&pod, assignment.removed).await;
+            let next = self.look().await;
             passes = if matches!(next, Next::Again) {
                 passes + 1
             } else {
@@ -173,17 +225,51 @@ impl Worker {
             };
             match next {
                 Next::Again if passes < MOST_PASSES => continue,
-                Next::Again => self.wait(Some(RUNTIME_RETRY), &assignment).await,
+                Next::Again => self.wait(Some(RUNTIME_RETRY)).await,
                 Next::Gone => break,
-                Next::Wait(limit) => self.wait(limit, &assignment).await,
+                Next::Wait(limit) => self.wait(limit).await,
             }
         }
         self.context.caches.unregister(&uid);
         self.context.statuses.forget(&uid);
     }
 
-    /// Waits until there is a reason to look again. The server's echo of a status is none.
-    async fn wait(&mut self, limit: Option<Duration>, known: &Assignment) {
+    /// Has what the pod names watched; its uid.
+    fn begin(&self) -> String {
+        let first = &self.assigned.borrow().pod;
+        let uid = pod::uid(first).to_owned();
+        if !self.is_over {
+            let needs = references(first);
+            self.context
+                .caches
+                .register(&uid, pod::namespace(first), &needs, &self.mailbox);
+        }
+        uid
+    }
+
+    /// One pass over the pod as it is assigned now. Nothing of it is held while the worker waits for the next.
+    async fn look(&mut self) -> Next {
+        let assignment = self.assigned.borrow_and_update().clone();
+        self.deadline = deadline(&assignment);
+        let kept = if assignment.removed {
+            ending(&assignment.pod)
+        } else {
+            Arc::clone(&assignment.pod)
+        };
+        self.shown.set_pod(&kept);
+        if !self.is_over {
+            self.of_volumes.send_if_modified(|known| {
+                let is_other = !Arc::ptr_eq(known, &kept);
+                *known = Arc::clone(&kept);
+                is_other
+            });
+        }
+        let pod = with_status(&kept, assignment.status.as_deref());
+        self.pass(&pod, assignment.removed).await
+    }
+
+    /// Waits until there is a reason to look again.
+    async fn wait(&mut self, limit: Option<Duration>) {
         self.failed.clear();
         let timer = async {
             match limit {
@@ -191,11 +277,10 @@ impl Worker {
                 None => std::future::pending().await,
             }
         };
-        let is_other = |now: &Assignment| now.removed != known.removed || is_other(&now.pod, &known.pod);
         let mailbox = Arc::clone(&self.mailbox);
         let assigned = &mut self.assigned;
         let changed = async {
-            let node_ends = assigned.wait_for(is_other).await.is_err();
+            let node_ends = assigned.changed().await.is_err();
             if node_ends {
                 // Containers go on.
                 std::future::pending::<()>().await;
@@ -276,7 +361,8 @@ impl Worker {
         if starts && let Some(next) = self.hold(pod) {
             return next;
         }
-        let progressed = self.carry_out(pod, &observed, steps).await;
+        // Large, and rarely under way: in a box it takes its room only then.
+        let progressed = Box::pin(self.carry_out(pod, &observed, steps)).await;
         if progressed || !self.failed.is_empty() {
             Next::Again
         } else {
@@ -445,14 +531,15 @@ impl Worker {
     }
 
     fn previous(&self, pod: &Pod) -> PodStatus {
-        let of_server = || pod.status.clone().unwrap_or_default();
-        self.status.clone().unwrap_or_else(of_server)
+        match &self.status {
+            Some(status) => PodStatus::clone(status),
+            None => pod.status.clone().unwrap_or_default(),
+        }
     }
 
     fn report(&mut self, pod: &Arc<Pod>, status: PodStatus, removed: bool) {
-        let mut shown = Pod::clone(pod);
-        shown.status = Some(status.clone());
-        *self.shown.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(shown);
+        let status = Arc::new(status);
+        self.shown.set_status(Arc::clone(&status));
         if !removed {
             let known = pod.status.clone().unwrap_or_default();
             self.context.statuses.write(&name(pod), &status, &known);
@@ -515,6 +602,30 @@ fn is_other(one: &Pod, other: &Pod) -> bool {
         || one.metadata.annotations != other.metadata.annotations
         || one.metadata.deletion_timestamp != other.metadata.deletion_timestamp
         || one.metadata.deletion_grace_period_seconds != other.metadata.deletion_grace_period_seconds
+}
+
+/// Whether a pod's status now says what others decide and its node goes by: conditions that it is not ready without, and
+/// that its life is over.
+fn says_more(known: &Assignment, now: &Pod) -> bool {
+    let before = known.status.as_deref().or(known.pod.status.as_ref());
+    let now_said = now.status.as_ref();
+    let condition = |status: Option<&PodStatus>, kind: &str| {
+        let conditions = status?.conditions.as_ref()?;
+        let condition = conditions.iter().find(|condition| condition.type_ == kind)?;
+        Some(condition.status.clone())
+    };
+    let mut gates = now
+        .spec
+        .iter()
+        .flat_map(|spec| spec.readiness_gates.iter().flatten());
+    gates.any(|gate| condition(before, &gate.condition_type) != condition(now_said, &gate.condition_type))
+        || is_final(before) != is_final(now_said)
+}
+
+/// Whether a status is that of a pod whose life is over.
+fn is_final(status: Option<&PodStatus>) -> bool {
+    let phase = status.and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
 }
 
 /// When the pod shall be gone, in seconds since 1970; one that the server has forgotten should be gone already.

@@ -91,6 +91,53 @@ spec:
 }
 
 #[test]
+fn what_others_say_of_a_pod_is_heard_at_once() {
+    let world = Pods::start();
+    world.apply(&format!(
+        r#"
+apiVersion: v1
+kind: Pod
+metadata: {{name: gated}}
+spec:
+  nodeName: {node}
+  terminationGracePeriodSeconds: 1
+  readinessGates: [{{conditionType: example.com/ready}}]
+  containers:
+  - {{name: c, image: "{BUSYBOX}", command: [sleep, "100000"]}}
+"#,
+        node = world.node
+    ));
+    world.in_phase("gated", "Running");
+    let said = |patch: &str| {
+        let arguments = ["patch", "pod", "gated", "--subresource=status", "--type=merge", "-p"];
+        world.kubectl.ok(&[&arguments[..], &[patch]].concat());
+    };
+    let ready = || {
+        let pod = world.get("pod", "gated")?;
+        let conditions = pod["status"]["conditions"].as_array()?.clone();
+        let ready = conditions.into_iter().find(|condition| condition["type"] == "Ready")?;
+        Some(ready["status"].as_str()?.to_owned())
+    };
+    assert_eq!(ready().as_deref(), Some("False"));
+    let pod = world.get("pod", "gated").unwrap();
+    let mut conditions = pod["status"]["conditions"].clone();
+    let gate = json!({"type": "example.com/ready", "status": "True"});
+    conditions.as_array_mut().unwrap().push(gate);
+    said(&json!({"status": {"conditions": conditions}}).to_string());
+    world.until("the gate is heard of", || (ready()? == "True").then_some(()));
+
+    // Somebody else ends it: its containers end, too.
+    said(r#"{"status": {"phase": "Failed", "reason": "Evicted"}}"#);
+    world.until("its container is stopped", || {
+        let pod = world.get("pod", "gated")?;
+        pod["status"]["containerStatuses"][0]["state"]["terminated"]
+            .is_object()
+            .then_some(())
+    });
+    world.kubectl.ok(&["delete", "pod", "gated"]);
+}
+
+#[test]
 fn containers_that_end_are_started_again() {
     let world = Pods::start();
     world.apply(&format!(
