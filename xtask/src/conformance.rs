@@ -28,7 +28,7 @@ const PAUSE: &str = "k8s.gcr.io/pause:3.2";
 /// The tests that a release of Kubernetes must pass.
 const FOCUS: &str = r"\[Conformance\]";
 /// Those that are not for Strongroom, and why.
-const SKIPPED: [(&str, &str); 8] = [
+const SKIPPED: [(&str, &str); 7] = [
     ("sig-apps", "deployments, sets and jobs are not served"),
     ("sig-network", "nothing routes services"),
     (
@@ -50,10 +50,6 @@ const SKIPPED: [(&str, &str); 8] = [
     (
         "should (mount an API token into pods|allow opting out of API token automount)",
         "the test waits for a token Secret that nobody asked for; Kubernetes makes none since 1.24",
-    ),
-    (
-        r"cluster-info should check",
-        "kubectl looks for services of the control plane",
     ),
 ];
 
@@ -111,10 +107,8 @@ fn runtime(directory: &Path, suite: &Path) -> Result<Containerd> {
         ends_with_parent: true,
     })
     .context("containerd cannot be started, which needs root")?;
-    if !containerd.has_image(AGNHOST)? {
-        for image in images(&programs, suite)? {
-            containerd.import(&image)?;
-        }
+    for image in images(&programs, suite)? {
+        containerd.import(&image)?;
     }
     Ok(containerd)
 }

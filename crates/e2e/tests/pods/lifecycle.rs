@@ -109,13 +109,22 @@ spec:
     ));
     world.in_phase("gated", "Running");
     let said = |patch: &str| {
-        let arguments = ["patch", "pod", "gated", "--subresource=status", "--type=merge", "-p"];
+        let arguments = [
+            "patch",
+            "pod",
+            "gated",
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+        ];
         world.kubectl.ok(&[&arguments[..], &[patch]].concat());
     };
     let ready = || {
         let pod = world.get("pod", "gated")?;
         let conditions = pod["status"]["conditions"].as_array()?.clone();
-        let ready = conditions.into_iter().find(|condition| condition["type"] == "Ready")?;
+        let ready = conditions
+            .into_iter()
+            .find(|condition| condition["type"] == "Ready")?;
         Some(ready["status"].as_str()?.to_owned())
     };
     assert_eq!(ready().as_deref(), Some("False"));
