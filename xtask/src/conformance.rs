@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use strongroom_containerd::{Containerd, Image, Network, Options, Programs};
 
-use crate::process::run;
+use crate::process::{output, run};
 use crate::{tools, verify};
 
 /// What the suite calls its images (`test/utils/image/manifest.go` of its release). Where a test wants only some
@@ -118,8 +118,11 @@ fn images(programs: &Programs, suite: &Path) -> Result<Vec<Image>> {
     let mut host = Image::busybox(&programs.busybox, &[AGNHOST])?;
     host.files.push(("agnhost".to_owned(), 0o755, agnhost.clone()));
     host.files.push(("agnhost-2".to_owned(), 0o755, agnhost));
-    let curl = b"#!/bin/sh\nexec wget -q -O - \"$1\"\n".to_vec();
-    host.files.push(("bin/curl".to_owned(), 0o755, curl));
+    host.links.retain(|link| link.path != "bin/nc");
+    let curl = tools::find("curl").context("curl is missing: `cargo xtask tools`")?;
+    add_program(&mut host, &curl, "bin/curl", Path::new("/"))?;
+    let unpacked = suite.join("root");
+    add_program(&mut host, &unpacked.join("bin/nc.openbsd"), "bin/nc", &unpacked)?;
     host.directories.push(("uploads".to_owned(), 0o755));
     host.entrypoint = vec!["/agnhost".to_owned()];
     host.command = vec!["pause".to_owned()];
@@ -138,6 +141,27 @@ fn images(programs: &Programs, suite: &Path) -> Result<Vec<Image>> {
     let mut pause = Image::pause(&programs.busybox)?;
     pause.names = vec![PAUSE.to_owned()];
     Ok(vec![host, busybox, httpd, nonroot, privileges, pause])
+}
+
+/// Adds a program as `name`, and the libraries it needs: from below `root`, or else the machine's.
+fn add_program(image: &mut Image, program: &Path, name: &str, root: &Path) -> Result<()> {
+    let mut listing = Command::new("ldd");
+    listing
+        .arg(program)
+        .env("LD_LIBRARY_PATH", root.join("usr/lib/x86_64-linux-gnu"));
+    let listing = output(listing)?;
+    image.files.push((name.to_owned(), 0o755, fs::read(program)?));
+    let libraries = listing.split_whitespace().filter(|word| word.starts_with('/'));
+    for library in libraries.map(Path::new) {
+        let place = library
+            .strip_prefix(root)
+            .or_else(|_| library.strip_prefix("/"))?;
+        let place = place.display().to_string();
+        if image.files.iter().all(|(known, ..)| *known != place) {
+            image.files.push((place, 0o755, fs::read(library)?));
+        }
+    }
+    Ok(())
 }
 
 /// `strongroom up`, with its log in a file.

@@ -135,6 +135,8 @@ pub fn install_runtime() -> Result<PathBuf> {
 /// Kubernetes' own conformance tests: the last release of which Debian has the whole source, made with Debian's Go.
 const CONFORMANCE: (&str, &str) = ("kubernetes", "bookworm");
 const GO: [&str; 2] = ["golang-1.19-go", "golang-1.19-src"];
+/// What the suite's image has beside `agnhost`, and no busybox knows.
+const NETCAT: [&str; 3] = ["netcat-openbsd", "libbsd0", "libmd0"];
 
 /// `e2e.test` and what its pods run, in `target/tools/conformance`; the directory. Takes ten minutes the first time, and
 /// 3 GB while it does.
@@ -150,9 +152,11 @@ pub fn install_conformance() -> Result<PathBuf> {
     let go = work.join("go");
     fs::create_dir_all(&go)?;
     with_archive(|archive| {
-        for package in GO {
-            let version = archive.unpack(package, suite, &go)?;
-            eprintln!("  {package} {version}");
+        for (packages, place) in [(GO.as_slice(), &go), (&NETCAT, &target.join("root"))] {
+            for package in packages {
+                let version = archive.unpack(package, suite, place)?;
+                eprintln!("  {package} {version}");
+            }
         }
         Ok(())
     })?;
