@@ -1,6 +1,7 @@
 //! `cargo xtask conformance`: Kubernetes' own tests, against a Strongroom of their own with a containerd of its own.
 
 use std::fs::{self, File};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -57,13 +58,21 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Runs the suite; `arguments` are a regular expression of test names instead of the usual ones.
 pub fn conformance(arguments: &[String]) -> Result<()> {
+    let mut identity = Command::new("id");
+    identity.arg("-u");
+    if output(identity)?.trim() != "0" {
+        bail!("pods need root: run `cargo xtask conformance` as root");
+    }
+    tools::install()?;
     let suite = tools::install_conformance()?;
     verify::build()?;
     let directory = crate::root().join("target/run/conformance");
-    let containerd = runtime(&directory.join("containerd"), &suite)?;
     let data = directory.join("data");
-    let _ = fs::remove_dir_all(&data);
+    remove(&data).with_context(|| format!("{} is in use", data.display()))?;
+    let containerd = runtime(&directory.join("containerd"), &suite)?;
     let mut server = Server::start(&directory, &data, &containerd)?;
+    let kubeconfig = data.join("kubeconfig");
+    let kubectl = crate::root().join("target/tools/kubectl-1.20/kubectl");
     let mut tests = Command::new(suite.join("e2e.test"));
     tests
         .args(["--provider=local", "--minStartupPods=0", "--disable-log-dump"])
@@ -72,13 +81,10 @@ pub fn conformance(arguments: &[String]) -> Result<()> {
             "--ginkgo.progress=false",
             "--ginkgo.slowSpecThreshold=600",
         ])
-        .arg(format!("--kubeconfig={}", data.join("kubeconfig").display()))
+        .arg(format!("--kubeconfig={}", kubeconfig.display()))
         .arg(format!("--repo-root={}", suite.join("repository").display()))
         .arg(format!("--report-dir={}", directory.display()))
-        .arg(format!(
-            "--kubectl-path={}",
-            crate::root().join("target/tools/kubectl-1.20/kubectl").display()
-        ));
+        .arg(format!("--kubectl-path={}", kubectl.display()));
     match arguments {
         [focus, flags @ ..] if !focus.starts_with("--") => {
             tests.arg(format!("--ginkgo.focus={focus}")).args(flags);
@@ -91,8 +97,42 @@ pub fn conformance(arguments: &[String]) -> Result<()> {
         }
     }
     let outcome = run(tests);
+    // While there is a node that ends them.
+    let mut pods = Command::new(kubectl);
+    pods.args([
+        "delete",
+        "pods",
+        "--all",
+        "--all-namespaces",
+        "--grace-period=1",
+        "--timeout=60s",
+    ])
+    .arg("--kubeconfig")
+    .arg(&kubeconfig);
+    if let Err(error) = output(pods) {
+        eprintln!("some pods are left: {error:#}");
+    }
     server.stop();
     outcome
+}
+
+/// Removes a server's data directory, and before it what an earlier run has left mounted in it.
+fn remove(data: &Path) -> Result<()> {
+    let table = fs::read_to_string("/proc/self/mounts")?;
+    let points = table.lines().filter_map(|line| line.split(' ').nth(1));
+    let mut below: Vec<&str> = points
+        .filter(|point| Path::new(point).starts_with(data))
+        .collect();
+    below.reverse();
+    for point in below {
+        let mut unmount = Command::new("umount");
+        unmount.args(["--lazy", point]);
+        output(unmount)?;
+    }
+    match fs::remove_dir_all(data) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+        _ => Ok(()),
+    }
 }
 
 fn runtime(directory: &Path, suite: &Path) -> Result<Containerd> {
@@ -145,11 +185,17 @@ fn images(programs: &Programs, suite: &Path) -> Result<Vec<Image>> {
 
 /// Adds a program as `name`, and the libraries it needs: from below `root`, or else the machine's.
 fn add_program(image: &mut Image, program: &Path, name: &str, root: &Path) -> Result<()> {
+    let below = fs::read_dir(root.join("usr/lib"))?.filter_map(|entry| entry.ok().map(|entry| entry.path()));
+    let libraries: Vec<String> = below
+        .filter(|directory| directory.to_string_lossy().ends_with("-linux-gnu"))
+        .map(|directory| directory.display().to_string())
+        .collect();
     let mut listing = Command::new("ldd");
-    listing
-        .arg(program)
-        .env("LD_LIBRARY_PATH", root.join("usr/lib/x86_64-linux-gnu"));
+    listing.arg(program).env("LD_LIBRARY_PATH", libraries.join(":"));
     let listing = output(listing)?;
+    if listing.contains("not found") {
+        bail!("{} lacks a library:\n{listing}", program.display());
+    }
     image.files.push((name.to_owned(), 0o755, fs::read(program)?));
     let libraries = listing.split_whitespace().filter(|word| word.starts_with('/'));
     for library in libraries.map(Path::new) {
@@ -174,7 +220,7 @@ impl Server {
         let log_path = directory.join("strongroom.log");
         let log = File::create(&log_path)?;
         let child = Command::new(crate::root().join("target/debug/strongroom"))
-            .args(["up", "--secure-port", "0"])
+            .args(["up", "--secure-port", "0", "--node-port", "0"])
             .arg("--data-dir")
             .arg(data)
             .args(["--container-runtime-endpoint", &containerd.endpoint()])

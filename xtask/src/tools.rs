@@ -142,7 +142,8 @@ const NETCAT: [&str; 3] = ["netcat-openbsd", "libbsd0", "libmd0"];
 /// 3 GB while it does.
 pub fn install_conformance() -> Result<PathBuf> {
     let target = tools().join("conformance");
-    if installed(&target) {
+    let programs = ["e2e.test", "agnhost", "nnp", "root/bin/nc.openbsd"];
+    if installed(&target) && programs.iter().all(|program| target.join(program).exists()) {
         return Ok(target);
     }
     eprintln!("tools: Kubernetes' conformance tests");

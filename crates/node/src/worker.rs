@@ -264,8 +264,7 @@ impl Worker {
                 is_other
             });
         }
-        let pod = with_status(&kept, assignment.status.as_deref());
-        self.pass(&pod, assignment.removed).await
+        self.pass(&kept, assignment.status, assignment.removed).await
     }
 
     /// Waits until there is a reason to look again.
@@ -293,7 +292,7 @@ impl Worker {
         }
     }
 
-    async fn pass(&mut self, pod: &Arc<Pod>, removed: bool) -> Next {
+    async fn pass(&mut self, pod: &Arc<Pod>, status_now: Option<Arc<PodStatus>>, removed: bool) -> Next {
         let look = match &self.context.runtime {
             None => Look::default(),
             Some(runtime) => match self.view.look(runtime, pod::uid(pod)).await {
@@ -311,36 +310,8 @@ impl Worker {
                 .follow(&self.context, &runtime, &self.mailbox, pod, &observed);
         }
         self.read_messages(pod);
-        let now = Timestamp::now();
-        let probes = self.probing.results().now();
-        let decision = decide(&Situation {
-            pod,
-            observed: &observed,
-            probes: &probes,
-            backoffs: &self.backoffs,
-            end: self.end.as_ref(),
-            now,
-        });
-        self.end.clone_from(&decision.end);
-        for event in &decision.events {
-            self.context.events.tell(pod, event.clone());
-        }
-        let previous = self.previous(pod);
-        let held = waiting::shown(&self.waiting, &decision.waiting);
-        let status = status(&Report {
-            pod,
-            previous: &previous,
-            observed: &observed,
-            probes: &probes,
-            waiting: &held,
-            termination_messages: &self.messages,
-            life: decision.life,
-            end: self.end.as_ref(),
-            node: &self.context.facts,
-            runtime: &self.context.runtime_name,
-            now,
-        });
-        self.report(pod, status, removed);
+        let decision = self.judge(pod, status_now.as_deref(), &observed, removed);
+        drop(status_now);
 
         if decision.life == Life::Ended && decision.steps.is_empty() {
             return self.ended(pod, removed).await;
@@ -368,6 +339,49 @@ impl Worker {
         } else {
             Next::Wait(Some(RETRY))
         }
+    }
+
+    /// Decides what to do and tells how the pod stands, by its status as the server has it now. What is put together for
+    /// that is gone when this returns: whoever keeps a pod keeps `kept`.
+    fn judge(
+        &mut self,
+        kept: &Arc<Pod>,
+        status_now: Option<&PodStatus>,
+        observed: &strongroom_node_plan::observed::Observed,
+        removed: bool,
+    ) -> Decision {
+        let pod = with_status(kept, status_now);
+        let now = Timestamp::now();
+        let probes = self.probing.results().now();
+        let decision = decide(&Situation {
+            pod: &pod,
+            observed,
+            probes: &probes,
+            backoffs: &self.backoffs,
+            end: self.end.as_ref(),
+            now,
+        });
+        self.end.clone_from(&decision.end);
+        for event in &decision.events {
+            self.context.events.tell(kept, event.clone());
+        }
+        let previous = self.previous(&pod);
+        let held = waiting::shown(&self.waiting, &decision.waiting);
+        let status = status(&Report {
+            pod: &pod,
+            previous: &previous,
+            observed,
+            probes: &probes,
+            waiting: &held,
+            termination_messages: &self.messages,
+            life: decision.life,
+            end: self.end.as_ref(),
+            node: &self.context.facts,
+            runtime: &self.context.runtime_name,
+            now,
+        });
+        self.report(&pod, status, removed);
+        decision
     }
 
     /// Whether the pod must wait before anything of it can start, and how long.
@@ -604,8 +618,8 @@ fn is_other(one: &Pod, other: &Pod) -> bool {
         || one.metadata.deletion_grace_period_seconds != other.metadata.deletion_grace_period_seconds
 }
 
-/// Whether a pod's status now says what others decide and its node goes by: conditions that it is not ready without, and
-/// that its life is over.
+/// Whether a pod's status now says what its node goes by: when it began, which its deadline counts from; conditions that
+/// others decide and it is not ready without; that its life is over.
 fn says_more(known: &Assignment, now: &Pod) -> bool {
     let before = known.status.as_deref().or(known.pod.status.as_ref());
     let now_said = now.status.as_ref();
@@ -620,6 +634,11 @@ fn says_more(known: &Assignment, now: &Pod) -> bool {
         .flat_map(|spec| spec.readiness_gates.iter().flatten());
     gates.any(|gate| condition(before, &gate.condition_type) != condition(now_said, &gate.condition_type))
         || is_final(before) != is_final(now_said)
+        || start_time(before) != start_time(now_said)
+}
+
+fn start_time(status: Option<&PodStatus>) -> Option<Timestamp> {
+    Some(status?.start_time.as_ref()?.0)
 }
 
 /// Whether a status is that of a pod whose life is over.

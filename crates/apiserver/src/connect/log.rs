@@ -54,16 +54,14 @@ pub async fn answer<B>(mut request: Admitted<'_, B>, target: Target) -> Result<R
             .take()
             .ok_or_else(|| bad("Upgrade request required"))?;
         let held = hold(&mut request, permission, StatusCode::SWITCHING_PROTOCOLS).await?;
-        spawn(upgrade, held, async move |client, held| {
-            // Cut off or complete, to a websocket it is the end.
-            let pieces = Flow::begin(response, held).take_while(|piece| ready(piece.is_ok()));
-            output::send(
-                client,
-                protocol,
-                IDLE,
-                pieces.filter_map(async |piece| piece.ok()),
-            )
-            .await;
+        spawn(upgrade, held, async move |client, mut held| {
+            let pieces = pieces(response.into_body());
+            // A client that does not read must not keep what it has lost the right to.
+            tokio::select! {
+                biased;
+                _status = held.permission.lost() => {}
+                () = output::send(client, protocol, IDLE, pieces) => {}
+            }
         });
         return Ok(handshake.response(protocol.agreed()));
     }
@@ -87,6 +85,12 @@ fn websocket(headers: &HeaderMap) -> Result<Option<(Handshake, Protocol)>, Box<S
 
 fn bad(text: &str) -> Box<Status> {
     Box::new(Status::bad_request(text))
+}
+
+/// The data of a node's answer; to a websocket its end is the end, complete or not.
+fn pieces(body: Incoming) -> impl Stream<Item = Bytes> + Send {
+    let frames = body.into_data_stream().take_while(|piece| ready(piece.is_ok()));
+    frames.filter_map(|piece| ready(piece.ok()))
 }
 
 /// A log on its way.
@@ -116,12 +120,13 @@ impl Flow {
     async fn next(&mut self) -> Option<Result<Bytes, BrokenOff>> {
         while !self.ended {
             let frame = tokio::select! {
-                frame = self.body.frame() => frame,
+                biased;
                 _status = self.held.permission.lost() => {
                     // Text has no place for a Status: the client sees that the answer is cut off.
                     self.ended = true;
                     return Some(Err(BrokenOff("the right to read the log was lost".to_owned())));
                 }
+                frame = self.body.frame() => frame,
             };
             match frame {
                 Some(Ok(frame)) => {
