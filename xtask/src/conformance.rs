@@ -31,7 +31,10 @@ const FOCUS: &str = r"\[Conformance\]";
 /// Those that are not for Strongroom, and why.
 const SKIPPED: [(&str, &str); 7] = [
     ("sig-apps", "deployments, sets and jobs are not served"),
-    ("sig-network", "nothing routes services"),
+    (
+        "sig-network|environment variables for services",
+        "nothing routes services, and they get no addresses",
+    ),
     (
         "CustomResource|AdmissionWebhook|Aggregator",
         "the API is not extended",
