@@ -29,7 +29,7 @@ const PAUSE: &str = "k8s.gcr.io/pause:3.2";
 /// The tests that a release of Kubernetes must pass.
 const FOCUS: &str = r"\[Conformance\]";
 /// Those that are not for Strongroom, and why.
-const SKIPPED: [(&str, &str); 7] = [
+const SKIPPED: [(&str, &str); 8] = [
     ("sig-apps", "deployments, sets and jobs are not served"),
     (
         "sig-network|environment variables for services",
@@ -50,6 +50,10 @@ const SKIPPED: [(&str, &str); 7] = [
     (
         "PreStop should call prestop when killing a pod",
         "the test looks through pods/proxy",
+    ),
+    (
+        "Kubectl version should check is all data is printed",
+        "the server names no commit of Kubernetes",
     ),
     (
         "should (mount an API token into pods|allow opting out of API token automount)",
