@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use strongroom_containerd::{Containerd, Image, Network, Options, Programs};
 
-use crate::process::{output, run};
+use crate::process::{is_root, output, run};
 use crate::{tools, verify};
 
 /// What the suite calls its images (`test/utils/image/manifest.go` of its release). Where a test wants only some
@@ -67,11 +67,9 @@ const SKIPPED: [(&str, &str); 9] = [
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Runs the suite; `arguments` are a regular expression of test names instead of the usual ones.
+/// Runs the suite; `arguments` are a regular expression of test names, if any, and flags of the suite.
 pub fn conformance(arguments: &[String]) -> Result<()> {
-    let mut identity = Command::new("id");
-    identity.arg("-u");
-    if output(identity)?.trim() != "0" {
+    if !is_root()? {
         bail!("pods need root: run `cargo xtask conformance` as root");
     }
     tools::install()?;
@@ -99,18 +97,18 @@ pub fn conformance(arguments: &[String]) -> Result<()> {
     // Some of that release's tests write a pod's status under the revision they have read, and lose to a node that is
     // quick; later releases try again.
     tests.arg("--ginkgo.flakeAttempts=2");
-    match arguments {
-        [focus, flags @ ..] if !focus.starts_with("--") => {
-            tests.arg(format!("--ginkgo.focus={focus}")).args(flags);
-        }
-        flags => {
-            let skipped: Vec<&str> = SKIPPED.iter().map(|(names, _)| *names).collect();
-            tests.arg(format!("--ginkgo.focus={FOCUS}"));
-            tests.arg(format!("--ginkgo.skip={}", skipped.join("|")));
-            tests.args(flags);
-        }
-    }
-    let outcome = run(tests);
+    let (focus, flags) = match arguments {
+        [focus, flags @ ..] if !focus.starts_with("--") => (focus.as_str(), flags),
+        flags => (FOCUS, flags),
+    };
+    let skipped: Vec<&str> = SKIPPED.iter().map(|(names, _)| *names).collect();
+    // The suite takes the last of two flags: what is left out here can be asked for.
+    tests
+        .arg(format!("--ginkgo.focus={focus}"))
+        .arg(format!("--ginkgo.skip={}", skipped.join("|")))
+        .args(flags);
+    let outcome = run(tests)
+        .with_context(|| format!("not all passed: results and logs are in {}", directory.display()));
     // While there is a node that ends them.
     let mut pods = Command::new(kubectl);
     pods.args([

@@ -19,15 +19,15 @@ Developing Strongroom.
 Usage: cargo xtask <command> [arguments]
 
 Commands:
-  up       Build the server (release) and run `strongroom up` with the arguments given, pods included
-  runtime  Start containerd alone and print its endpoint; Ctrl-C ends it
-  test     Everything that must be green: tools, tests, clippy, formatting
-  bench    Build everything optimised and measure; arguments go to the bench
+  up           Build the server (release) and run `strongroom up` with the arguments given, pods included
+  runtime      Start containerd alone and print its endpoint; Ctrl-C ends it
+  test         Everything that must be green: tools, tests, clippy, formatting
+  bench        Build everything optimised and measure; arguments go to the bench
   conformance  Kubernetes' own conformance tests, in a Strongroom and a containerd of their own
-  soak     The long runs: kill -9 cycles, slow watchers, overload, bit rot
-  tools    Install what the tests need into target/tools (kubectl x3, fixtures, Python client)
-  schema   Generate the schema table of crate objects anew from Kubernetes' Go types
-  help     This text; `cargo xtask <command> --help` has examples
+  soak         The long runs: kill -9 cycles, slow watchers, overload, bit rot
+  tools        Install what the tests need into target/tools (kubectl x3, fixtures, Python client)
+  schema       Generate the schema table of crate objects anew from Kubernetes' Go types
+  help         This text; `cargo xtask <command> --help` has examples
 ";
 
 fn main() -> ExitCode {
@@ -100,7 +100,8 @@ fn help(command: &str) -> Option<&'static str> {
             "Usage: cargo xtask conformance [REGEX] [FLAGS]\n\n\
              Runs Kubernetes' own conformance tests, or those whose name matches REGEX, through `strongroom up` with a\n\
              containerd of its own, as root. The suite is made from Debian's source of Kubernetes 1.20, the last that\n\
-             Debian has whole, which takes ten minutes once. Flags that begin with -- go to the suite.\n\n\
+             Debian has whole, which takes ten minutes once. Flags that begin with -- go to the suite;\n\
+             --ginkgo.skip=NONE runs also what xtask/src/conformance.rs leaves out.\n\n\
              Results: target/run/conformance/junit_01.xml; the server's log: target/run/conformance/strongroom.log\n\n\
              Examples:\n  cargo xtask conformance\n  cargo xtask conformance 'Secrets.*Conformance'\n"
         }

@@ -43,6 +43,13 @@ pub fn output(mut command: Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Whether this is run by root.
+pub fn is_root() -> Result<bool> {
+    let mut identity = Command::new("id");
+    identity.arg("-u");
+    Ok(output(identity)?.trim() == "0")
+}
+
 /// Becomes the program, so that signals and the exit status are its own.
 pub fn exec<'a>(program: &str, arguments: impl IntoIterator<Item = &'a String>) -> Result<()> {
     let error = Command::new(program).args(arguments).exec();

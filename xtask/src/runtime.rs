@@ -1,12 +1,11 @@
 //! A container runtime for `cargo xtask up`.
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use strongroom_containerd::{Containerd, Image, Network, Options, Programs};
 
-use crate::process::output;
+use crate::process::is_root;
 use crate::tools;
 
 const ENDPOINT: &str = "--container-runtime-endpoint";
@@ -48,9 +47,7 @@ pub fn alone() -> Result<()> {
 
 /// Starts containerd below `target/run`; it ends with this process, which becomes the server.
 fn start() -> Result<String> {
-    let mut identity = Command::new("id");
-    identity.arg("-u");
-    if output(identity)?.trim() != "0" {
+    if !is_root()? {
         anyhow::bail!("containerd needs root");
     }
     let programs = Programs::unpacked_at(&tools::install_runtime()?);

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::debian::{Archive, patiently};
-use crate::process::output;
+use crate::process::{is_root, output};
 
 /// Bump when a recipe changes, so that machines with an older result install again.
 const RECIPE: &str = "1";
@@ -287,9 +287,7 @@ fn install_system() -> Result<()> {
 }
 
 fn apt_install(packages: &[&str]) -> Result<()> {
-    let mut identity = Command::new("id");
-    identity.arg("-u");
-    if output(identity)?.trim() != "0" {
+    if !is_root()? {
         bail!("please install as root: apt-get install {}", packages.join(" "));
     }
     let apt_get = |arguments: &[&str]| {

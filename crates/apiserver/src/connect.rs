@@ -84,16 +84,31 @@ enum Wanted {
 /// # Errors
 /// 400 for a client that does not ask for it, or not in a way that is spoken here.
 fn wanted<B>(request: &mut Admitted<'_, B>) -> Result<(Wanted, OnUpgrade), Box<Status>> {
-    let bad = |text: &str| Box::new(Status::bad_request(text));
-    let handshake = Handshake::read(&request.headers).map_err(|error| bad(&error.to_string()))?;
-    let wanted = match handshake {
+    let wanted = match handshake(&request.headers)? {
         Some(handshake) => Wanted::Websocket(handshake),
         None if asks_for(&request.headers, "SPDY/3.1") => Wanted::Spdy,
         None => return Err(bad("Upgrade request required")),
     };
+    Ok((wanted, upgrading(request)?))
+}
+
+/// The websocket handshake that the client has begun, if it has.
+fn handshake(headers: &HeaderMap) -> Result<Option<Handshake>, Box<Status>> {
+    Handshake::read(headers).map_err(|error| bad(&error.to_string()))
+}
+
+/// The client's connection once it is upgraded.
+fn upgrading<B>(request: &mut Admitted<'_, B>) -> Result<OnUpgrade, Box<Status>> {
     let upgrade = request.upgrade.take();
-    let upgrade = upgrade.ok_or_else(|| bad("Upgrade request required"))?;
-    Ok((wanted, upgrade))
+    upgrade.ok_or_else(|| bad("Upgrade request required"))
+}
+
+fn not_spoken() -> Box<Status> {
+    bad("none of the websocket's protocols is spoken here")
+}
+
+fn bad(text: &str) -> Box<Status> {
+    Box::new(Status::bad_request(text))
 }
 
 /// The right to connect. Whoever comes by GET needs `create`, too, as those who come by POST do (since 1.35).

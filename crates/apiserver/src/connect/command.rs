@@ -9,7 +9,8 @@ use strongroom_streams::websocket::channel::Protocol;
 use super::location::Location;
 use super::options::CommandOptions;
 use super::{
-    IDLE, NodeError, Wanted, connecting, hand_spdy_on, hold, location, node_request, nodes, spawn, wanted,
+    IDLE, NodeError, Wanted, connecting, hand_spdy_on, hold, location, node_request, nodes, not_spoken,
+    spawn, wanted,
 };
 use crate::body::Body;
 use crate::pipeline::Admitted;
@@ -33,11 +34,7 @@ pub async fn answer<B>(mut request: Admitted<'_, B>, target: Target) -> Result<R
         Wanted::Spdy => return hand_spdy_on(&mut request, &location, upgrade, permission).await,
         Wanted::Websocket(handshake) => handshake,
     };
-    let protocol = Protocol::choose(handshake.offered()).ok_or_else(|| {
-        Box::new(Status::bad_request(
-            "none of the websocket's protocols is spoken here",
-        ))
-    })?;
+    let protocol = Protocol::choose(handshake.offered()).ok_or_else(not_spoken)?;
     let held = hold(&mut request, permission, StatusCode::SWITCHING_PROTOCOLS).await?;
     let server = server.clone();
     // As kube-apiserver does, the client is let in before the node is asked: what goes wrong is told on the error

@@ -13,7 +13,7 @@ use strongroom_streams::websocket::Handshake;
 use strongroom_streams::websocket::output::{self, Protocol};
 
 use super::options::LogOptions;
-use super::{Held, IDLE, ask, hold, location, spawn};
+use super::{Held, IDLE, ask, handshake, hold, location, not_spoken, spawn, upgrading};
 use crate::authorization::Permission;
 use crate::body::{Body, BrokenOff};
 use crate::pipeline::Admitted;
@@ -49,10 +49,7 @@ pub async fn answer<B>(mut request: Admitted<'_, B>, target: Target) -> Result<R
         return Err(refused(response, &target.name).await);
     }
     if let Some((handshake, protocol)) = websocket {
-        let upgrade = request
-            .upgrade
-            .take()
-            .ok_or_else(|| bad("Upgrade request required"))?;
+        let upgrade = upgrading(&mut request)?;
         let held = hold(&mut request, permission, StatusCode::SWITCHING_PROTOCOLS).await?;
         spawn(upgrade, held, async move |client, mut held| {
             let pieces = pieces(response.into_body());
@@ -75,16 +72,11 @@ pub async fn answer<B>(mut request: Admitted<'_, B>, target: Target) -> Result<R
 
 /// The websocket that the client wants its log over, if it does.
 fn websocket(headers: &HeaderMap) -> Result<Option<(Handshake, Protocol)>, Box<Status>> {
-    let Some(handshake) = Handshake::read(headers).map_err(|error| bad(&error.to_string()))? else {
+    let Some(handshake) = handshake(headers)? else {
         return Ok(None);
     };
-    let protocol = Protocol::choose(handshake.offered())
-        .ok_or_else(|| bad("none of the websocket's protocols is spoken here"))?;
+    let protocol = Protocol::choose(handshake.offered()).ok_or_else(not_spoken)?;
     Ok(Some((handshake, protocol)))
-}
-
-fn bad(text: &str) -> Box<Status> {
-    Box::new(Status::bad_request(text))
 }
 
 /// The data of a node's answer; to a websocket its end is the end, complete or not.

@@ -7,7 +7,8 @@ use strongroom_streams::spdy;
 use strongroom_streams::upgrade::{Answer, PORT_FORWARD_PROTOCOL, spdy_headers};
 
 use super::{
-    IDLE, Wanted, ask, connecting, hand_spdy_on, hold, location, not_connected, relayed, spawn, wanted,
+    IDLE, Wanted, ask, bad, connecting, hand_spdy_on, hold, location, not_connected, not_spoken, relayed,
+    spawn, wanted,
 };
 use crate::body::Body;
 use crate::pipeline::Admitted;
@@ -15,7 +16,6 @@ use crate::routes::Target;
 
 /// Connects a client to ports of a pod.
 pub async fn answer<B>(mut request: Admitted<'_, B>, target: Target) -> Result<Response<Body>, Box<Status>> {
-    let bad = |text: &str| Box::new(Status::bad_request(text));
     let permission = connecting(&mut request).await?;
     let server = request.server;
     let pod = location::pod(server, &target).await?;
@@ -33,7 +33,7 @@ pub async fn answer<B>(mut request: Admitted<'_, B>, target: Target) -> Result<R
             let ports = parse_ports(request.query.all("ports").into_iter());
             Some((protocol, ports.map_err(|error| bad(&error.to_string()))?))
         }
-        (false, None) => return Err(bad("none of the websocket's protocols is spoken here")),
+        (false, None) => return Err(not_spoken()),
     };
     let headers = spdy_headers(PORT_FORWARD_PROTOCOL);
     let asked = ask(server, &location, Method::POST, headers, false).await;
