@@ -1,26 +1,35 @@
 //! Connections: accepted, encrypted, bounded, and ended cleanly.
 
+mod gathered;
+mod streams;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use http::{Request, Response, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use strongroom_objects::Status;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
+use crate::body::Body;
 use crate::limits::Limits;
 use crate::pipeline::{self, Peer};
+use crate::respond;
 use crate::server::ApiServer;
 use crate::tls::Tls;
+use gathered::Gathered;
+use streams::{Begun, Streams};
 
 /// Handshakes under way at the same time: nobody has said yet who they are.
 const MAX_HANDSHAKES: usize = 256;
@@ -28,6 +37,9 @@ const MAX_HANDSHAKES: usize = 256;
 const DRAIN: Duration = Duration::from_secs(5);
 /// Pause after the system refused a connection, so that a full table of files is no busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// How TLS names HTTP/2 (RFC 9113 §3.2).
+const HTTP2: &[u8] = b"h2";
 
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
@@ -109,20 +121,23 @@ impl Connection {
             address: Some(self.address.ip()),
         };
         let server = self.server.clone();
-        let service = service_fn(move |request: hyper::Request<Incoming>| {
+        let service = service_fn(move |request: Request<Incoming>| {
             let (server, peer) = (server.clone(), peer.clone());
             // In a box of its own: hyper keeps room for it as long as the answer flows, and a watch flows for half an hour.
-            Box::pin(async move { Ok::<_, Infallible>(pipeline::answer(&server, &peer, request).await) })
+            Box::pin(async move { Ok::<_, Infallible>(answer(server, peer, request).await) })
         });
-        let builder = builder(&self.server.0.limits);
+        let shared = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
+        let stream = Gathered::new(stream, shared);
+        let mut streams = Streams::new(stream.clone());
+        let builder = builder(&self.server.0.limits, streams.executor());
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         tokio::pin!(connection);
         let ended = tokio::select! {
-            ended = connection.as_mut() => ended,
+            ended = streams.run(connection.as_mut()) => ended,
             () = self.shutdown.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 // Watches would hold the connection open for half an hour: they end with it.
-                tokio::time::timeout(DRAIN / 2, connection).await.unwrap_or(Ok(()))
+                tokio::time::timeout(DRAIN / 2, streams.run(connection)).await.unwrap_or(Ok(()))
             }
         };
         if let Err(error) = ended {
@@ -149,7 +164,29 @@ impl Connection {
     }
 }
 
-fn builder(limits: &Limits) -> Builder<TokioExecutor> {
+/// Answers a request. Whatever changes something is brought to its end and recorded though the client go away in the
+/// middle: otherwise a change could be made that no record tells of.
+async fn answer(server: ApiServer, peer: Peer, request: Request<Incoming>) -> Response<Body> {
+    let is_shared = request.version() == Version::HTTP_2;
+    let changes_nothing = request.method().is_safe();
+    let answering = {
+        let server = server.clone();
+        async move { pipeline::answer(&server, &peer, request).await }
+    };
+    let answered = match (changes_nothing, is_shared) {
+        (true, false) => return answering.await,
+        // The other streams of the connection do not wait for it.
+        (true, true) => AbortOnDropHandle::new(tokio::spawn(answering)).await,
+        (false, _) => server.0.endings.spawn(answering).await,
+    };
+    answered.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request was not answered");
+        let status = Status::internal("the answer broke off; the server's log says why");
+        respond::status(&status, None, false)
+    })
+}
+
+fn builder(limits: &Limits, executor: Begun) -> Builder<Begun> {
     const FRAME: u32 = 256 * 1024;
     const STREAM_WINDOW: u32 = 512 * 1024;
     const CONNECTION_WINDOW: u32 = 4 * 1024 * 1024;
@@ -157,7 +194,7 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     const READ_BUFFER: usize = 128 * 1024;
     const MAX_RESETS: usize = 200;
     const KEEP_ALIVE: Duration = Duration::from_secs(30);
-    let mut builder = Builder::new(TokioExecutor::new());
+    let mut builder = Builder::new(executor);
     builder
         .http1()
         .timer(TokioTimer::new())

@@ -101,9 +101,9 @@ impl ApiServer {
     /// Writes and sends what was recorded and still waits, each for at most `limit`. To be called once requests have
     /// ended.
     pub async fn close(&self, limit: Duration) {
-        let Some(auditing) = &self.0.auditing else { return };
         self.0.endings.close();
         let _ = tokio::time::timeout(limit, self.0.endings.wait()).await;
+        let Some(auditing) = &self.0.auditing else { return };
         if let Some(webhook) = &auditing.webhook {
             webhook.close(limit).await;
         }

@@ -1,6 +1,7 @@
 //! WATCH: the present state if wanted, then every change, as frames of one long answer (api-conventions §11).
 
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use strongroom_resources::decode::Format;
 use strongroom_resources::options::ListOptions;
 use strongroom_resources::selection::Selection;
 use strongroom_storage::{Change, Event, Range, Record, Revision, Watch, WatchError};
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use crate::authorization::Permission;
 use crate::body::{Body, BrokenOff};
@@ -49,8 +50,9 @@ pub(crate) async fn answer<B>(
     } else {
         StatusCode::OK
     };
+    let mut permission = Permission::new(&request);
     let held = Held {
-        permission: Permission::new(&request),
+        lost: Box::pin(async move { permission.lost().await }),
         _end: request.trail.until_end(request.server, code.as_u16()),
         _seat: seat,
     };
@@ -91,7 +93,8 @@ pub(crate) struct Watching {
     source: Watch,
     pending: VecDeque<Bytes>,
     bookmarks: bool,
-    next_bookmark: Instant,
+    /// When there is something to do though nothing happens: a bookmark, or the end.
+    alarm: Pin<Box<Sleep>>,
     deadline: Instant,
     /// No frame has been sent yet: a Table's columns go with the first.
     first: bool,
@@ -101,7 +104,9 @@ pub(crate) struct Watching {
 
 /// What a watch has for as long as it is open.
 struct Held {
-    permission: Permission,
+    /// Ends with the 403 once the permission is lost. One future for all of the watch: to make it anew for each event
+    /// would cost as much as the event.
+    lost: Pin<Box<dyn Future<Output = Box<Status>> + Send>>,
     _end: TellEnd,
     _seat: Option<Seat>,
 }
@@ -172,6 +177,10 @@ impl Watching {
         });
         let lifetime = lifetime(server, options.timeout_seconds);
         let now = Instant::now();
+        let first_alarm = match options.allow_bookmarks {
+            true => BOOKMARK_EVERY.min(lifetime.saturating_sub(BOOKMARK_BEFORE_END)),
+            false => lifetime,
+        };
         Ok(Self {
             server: server.clone(),
             form,
@@ -182,7 +191,7 @@ impl Watching {
             source: source.map_err(|error| store_error(&error))?,
             pending,
             bookmarks: options.allow_bookmarks,
-            next_bookmark: now + BOOKMARK_EVERY.min(lifetime.saturating_sub(BOOKMARK_BEFORE_END)),
+            alarm: Box::pin(tokio::time::sleep_until(now + first_alarm)),
             deadline: now + lifetime,
             first: true,
             finished,
@@ -208,16 +217,11 @@ impl Watching {
                 self.add_initial_page().await;
                 continue;
             }
-            let wake = if self.bookmarks {
-                self.next_bookmark.min(self.deadline)
-            } else {
-                self.deadline
-            };
             tokio::select! {
                 biased;
                 batch = self.source.next() => self.add_batch(batch),
-                status = self.held.permission.lost() => self.fail(&status),
-                () = tokio::time::sleep_until(wake) => self.on_time(),
+                status = self.held.lost.as_mut() => self.fail(&status),
+                () = self.alarm.as_mut() => self.on_time(),
             }
         }
     }
@@ -229,11 +233,12 @@ impl Watching {
             return;
         }
         let before_end = self.deadline - BOOKMARK_BEFORE_END;
-        self.next_bookmark = if now >= before_end {
+        let next = if now >= before_end {
             self.deadline
         } else {
             before_end.min(now + BOOKMARK_EVERY)
         };
+        self.alarm.as_mut().reset(next);
         self.add_bookmark(self.source.progress(), false);
     }
 

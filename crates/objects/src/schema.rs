@@ -30,6 +30,7 @@ pub fn schema() -> &'static Schema {
 pub struct Schema {
     types: Vec<Type>,
     by_name: BTreeMap<&'static str, usize>,
+    /// By kind, group and version: the kind first, which differs most.
     by_kind: BTreeMap<(&'static str, &'static str, &'static str), usize>,
 }
 
@@ -39,7 +40,7 @@ impl Schema {
         // A key of 'static strings would be needed to look up by reference; the tree is borrowed covariantly instead.
         let by_kind: &BTreeMap<(&str, &str, &str), usize> = &self.by_kind;
         by_kind
-            .get(&(group, version, kind))
+            .get(&(kind, group, version))
             .map(|index| &schema().types[*index])
     }
 

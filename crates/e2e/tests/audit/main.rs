@@ -3,6 +3,7 @@
 
 mod chain;
 mod events;
+mod gone;
 mod policy;
 mod sink;
 mod webhook;

@@ -57,7 +57,8 @@ fn index_kinds(
         if let Some(ty) = line.strip_prefix("type ") {
             current = by_name[ty.split(' ').next().expect("a name")];
         } else if let Some(kind) = line.strip_prefix("kind ") {
-            kinds.insert(split_kind(kind), current);
+            let (group, version, kind) = split_kind(kind);
+            kinds.insert((kind, group, version), current);
         }
     }
     kinds
