@@ -85,7 +85,8 @@ fn help(command: &str) -> Option<&'static str> {
         }
         "soak" => {
             "Usage: cargo xtask soak [TEST]\n\n\
-             The durability, hostile-input and canary tests at their long setting.\n\n\
+             The durability, hostile-input and canary tests at their long setting, and the tests that wait for\n\
+             minutes: that a token is renewed while its pod runs.\n\n\
              Environment:\n\
              \x20 STRONGROOM_R1_CYCLES   kill -9 cycles (default here 2000)\n\
              \x20 STRONGROOM_R7_FLIPS    random bit flips (default here 2000)\n\

@@ -87,7 +87,9 @@ pub fn soak(arguments: &[String]) -> Result<()> {
         "--no-fail-fast",
         "--",
     ]);
-    command.args(arguments).args(["--nocapture", "--test-threads=1"]);
+    command
+        .args(arguments)
+        .args(["--nocapture", "--test-threads=1", "--include-ignored"]);
     for (name, value) in SOAK {
         if std::env::var_os(name).is_none() {
             command.env(name, value);

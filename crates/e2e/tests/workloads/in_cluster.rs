@@ -1,6 +1,7 @@
 //! A client in a pod, which knows nothing but what the pod gives it: checklist §7.1.6 and §7.1.7, with kubectl.
 
 use std::fmt::Write as _;
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -128,5 +129,45 @@ fn the_issuer_is_found_in_a_pod() {
         keys.iter()
             .any(|key| key["kid"] == header["kid"] && key["alg"] == header["alg"]),
         "{header} of {keys:?}"
+    );
+}
+
+/// §7.1.6, over time: the node renews the token before it ends, and the pod never meets a 401.
+#[test]
+#[ignore = "takes eleven minutes: cargo xtask soak a_token_is_renewed"]
+fn a_token_is_renewed_while_the_pod_runs() {
+    const LIFETIME: Duration = Duration::from_secs(600);
+    let world = world("in-cluster-rotation");
+    world.apply(&format!(
+        r"
+apiVersion: v1
+kind: Pod
+metadata: {{name: p}}
+spec:
+  terminationGracePeriodSeconds: 0
+  containers:
+  - name: c
+    image: {IMAGE}
+    env: [{{name: HOME, value: /tmp}}]
+    command: [sleep, '3600']
+    volumeMounts: [{{name: t, mountPath: /t}}]
+  volumes:
+  - {{name: t, projected: {{sources: [{{serviceAccountToken: {{path: token, expirationSeconds: {}}}}}]}}}}",
+        LIFETIME.as_secs()
+    ));
+    world.ready("p");
+    let who = r"kubectl --token=$(cat /t/token) auth whoami -o jsonpath='{.status.userInfo.extra.authentication\.kubernetes\.io/credential-id[0]}'";
+    let (start, mut ids) = (Instant::now(), Vec::new());
+    while start.elapsed() < LIFETIME + Duration::from_secs(60) {
+        let id = world.sh("p", who);
+        if ids.last() != Some(&id) {
+            println!("after {} s: {id}", start.elapsed().as_secs());
+            ids.push(id);
+        }
+        std::thread::sleep(Duration::from_secs(5));
+    }
+    assert!(
+        ids.len() == 2 && ids.iter().all(|id| id.starts_with("JTI=")),
+        "one token, and then its successor: {ids:?}"
     );
 }
