@@ -106,7 +106,7 @@ pub async fn read<B: RequestBody>(mut body: B, limit: usize) -> Result<Bytes, Bo
     let mut collected = Collected::default();
     let mut total: usize = 0;
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Box::new(Status::bad_request("the request's body broke off")))?;
+        let frame = frame.map_err(|_| broke_off())?;
         let Ok(data) = frame.into_data() else { continue };
         total = total.saturating_add(data.len());
         if total > limit {
@@ -114,7 +114,15 @@ pub async fn read<B: RequestBody>(mut body: B, limit: usize) -> Result<Bytes, Bo
         }
         collected.add(data, usize::try_from(announced).unwrap_or(0));
     }
+    // A stream of HTTP/2 that is reset without an error ends its body as if that were all of it.
+    if (total as u64) < announced {
+        return Err(broke_off());
+    }
     Ok(collected.finish())
+}
+
+fn broke_off() -> Box<Status> {
+    Box::new(Status::bad_request("the request's body broke off"))
 }
 
 fn refuse<B: RequestBody>(mut body: B, limit: usize) -> Box<Status> {
@@ -161,6 +169,38 @@ impl Collected {
             Self::Nothing => Bytes::new(),
             Self::One(bytes) => bytes,
             Self::Many(bytes) => bytes.freeze(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A body that ends before what it announced.
+    struct Short(Option<Bytes>);
+
+    impl HttpBody for Short {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _context: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            Poll::Ready(self.0.take().map(|bytes| Ok(Frame::data(bytes))))
+        }
+
+        fn size_hint(&self) -> SizeHint {
+            SizeHint::with_exact(100)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_ends_early_is_refused() {
+        for part in [None, Some(Bytes::from_static(b"{}"))] {
+            let refused = read(Short(part), 1000).await.unwrap_err();
+            assert_eq!(refused.message, "the request's body broke off");
         }
     }
 }

@@ -9,24 +9,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::{Request, Response, Version};
+use http::{Request, Version};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
-use strongroom_objects::Status;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::{AbortOnDropHandle, TaskTracker};
+use tokio_util::task::TaskTracker;
 
-use crate::body::Body;
 use crate::limits::Limits;
-use crate::pipeline::{self, Peer};
-use crate::respond;
+use crate::pipeline::Peer;
 use crate::server::ApiServer;
+use crate::service;
 use crate::tls::Tls;
 use gathered::Gathered;
 use streams::{Begun, Streams};
@@ -37,9 +35,6 @@ const MAX_HANDSHAKES: usize = 256;
 const DRAIN: Duration = Duration::from_secs(5);
 /// Pause after the system refused a connection, so that a full table of files is no busy loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-
-/// How TLS names HTTP/2 (RFC 9113 §3.2).
-const HTTP2: &[u8] = b"h2";
 
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
@@ -120,14 +115,25 @@ impl Connection {
             front_proxy: self.tls.believed_headers(shown),
             address: Some(self.address.ip()),
         };
+        let stream = Gathered::new(stream);
         let server = self.server.clone();
+        // A stream that is reset gives its place among hyper's free, though what it asked for is still done.
+        let places = Arc::new(Semaphore::new(self.server.0.limits.max_streams as usize));
+        let outgoing = stream.clone();
         let service = service_fn(move |request: Request<Incoming>| {
-            let (server, peer) = (server.clone(), peer.clone());
+            if request.version() != Version::HTTP_2 {
+                outgoing.send_at_once();
+            }
+            let (server, peer, places) = (server.clone(), peer.clone(), Arc::clone(&places));
             // In a box of its own: hyper keeps room for it as long as the answer flows, and a watch flows for half an hour.
-            Box::pin(async move { Ok::<_, Infallible>(answer(server, peer, request).await) })
+            Box::pin(async move {
+                let place = match request.method().is_safe() {
+                    true => None,
+                    false => places.acquire_owned().await.ok(),
+                };
+                Ok::<_, Infallible>(service::answer(server, peer, request, place).await)
+            })
         });
-        let shared = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
-        let stream = Gathered::new(stream, shared);
         let mut streams = Streams::new(stream.clone());
         let builder = builder(&self.server.0.limits, streams.executor());
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
@@ -162,28 +168,6 @@ impl Connection {
         };
         tokio::time::timeout(limit, handshake).await.ok().flatten()
     }
-}
-
-/// Answers a request. Whatever changes something is brought to its end and recorded though the client go away in the
-/// middle: otherwise a change could be made that no record tells of.
-async fn answer(server: ApiServer, peer: Peer, request: Request<Incoming>) -> Response<Body> {
-    let is_shared = request.version() == Version::HTTP_2;
-    let changes_nothing = request.method().is_safe();
-    let answering = {
-        let server = server.clone();
-        async move { pipeline::answer(&server, &peer, request).await }
-    };
-    let answered = match (changes_nothing, is_shared) {
-        (true, false) => return answering.await,
-        // The other streams of the connection do not wait for it.
-        (true, true) => AbortOnDropHandle::new(tokio::spawn(answering)).await,
-        (false, _) => server.0.endings.spawn(answering).await,
-    };
-    answered.unwrap_or_else(|error| {
-        tracing::error!(%error, "a request was not answered");
-        let status = Status::internal("the answer broke off; the server's log says why");
-        respond::status(&status, None, false)
-    })
 }
 
 fn builder(limits: &Limits, executor: Begun) -> Builder<Begun> {

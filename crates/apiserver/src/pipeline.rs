@@ -1,9 +1,11 @@
 //! The way of a request. [`answer`] is the order of the stages; read it first.
 
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
 use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Method, Request, Response};
 use strongroom_access::{FrontProxyHeaders, Identity};
@@ -134,8 +136,13 @@ where
         };
         routes::dispatch(request).await
     };
+    let stages = AssertUnwindSafe(stages).catch_unwind();
     let outcome = match tokio::time::timeout(server.0.limits.request_timeout, stages).await {
-        Ok(outcome) => outcome,
+        Ok(Ok(outcome)) => outcome,
+        // It may have changed something, so it is recorded like any other.
+        Ok(Err(_panic)) => Err(Box::new(Status::internal(
+            "the server has a bug, and its log says where",
+        ))),
         Err(_) => Err(Box::new(Status::timeout(
             "request did not complete within the allotted timeout",
         ))),

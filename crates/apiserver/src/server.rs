@@ -98,11 +98,21 @@ impl ApiServer {
         self.0.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Lets what was asked for by clients that are gone come to its end, for at most `limit`.
+    pub async fn finish(&self, limit: Duration) {
+        self.0.endings.close();
+        if tokio::time::timeout(limit, self.0.endings.wait()).await.is_err() {
+            tracing::warn!(
+                left = self.0.endings.len(),
+                "requests are cut off by the server's end"
+            );
+        }
+    }
+
     /// Writes and sends what was recorded and still waits, each for at most `limit`. To be called once requests have
     /// ended.
     pub async fn close(&self, limit: Duration) {
-        self.0.endings.close();
-        let _ = tokio::time::timeout(limit, self.0.endings.wait()).await;
+        self.finish(limit).await;
         let Some(auditing) = &self.0.auditing else { return };
         if let Some(webhook) = &auditing.webhook {
             webhook.close(limit).await;

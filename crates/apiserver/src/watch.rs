@@ -32,6 +32,8 @@ use crate::{respond, versions, websocket};
 const BOOKMARK_EVERY: Duration = Duration::from_secs(60);
 /// A last bookmark goes out this long before a watch ends, so that the next one resumes close by.
 const BOOKMARK_BEFORE_END: Duration = Duration::from_secs(2);
+/// No watch is open for longer, whatever its client asks for: later times cannot be told.
+const LONGEST: Duration = Duration::from_hours(24 * 365);
 /// Records of the present state read at a time.
 const INITIAL_PAGE: usize = 64;
 const INITIAL_PAGE_BYTES: usize = 256 * 1024;
@@ -53,11 +55,12 @@ pub(crate) async fn answer<B>(
     let mut permission = Permission::new(&request);
     let held = Held {
         lost: Box::pin(async move { permission.lost().await }),
-        _end: request.trail.until_end(request.server, code.as_u16()),
         _seat: seat,
     };
-    let watching = Watching::start(request.server, &target, form, options, held).await?;
+    let mut watching = Watching::start(request.server, &target, form, options, held).await?;
     request.trail.started(request.server, code.as_u16()).await?;
+    // Not before: a watch that is refused has no end of its own.
+    watching.end = Some(request.trail.until_end(request.server, code.as_u16()));
     if let Some(handshake) = upgrade {
         return Ok(handshake.serve(watching));
     }
@@ -100,6 +103,8 @@ pub(crate) struct Watching {
     first: bool,
     finished: bool,
     held: Held,
+    /// Tells the audit log when the watch is dropped.
+    end: Option<TellEnd>,
 }
 
 /// What a watch has for as long as it is open.
@@ -107,7 +112,6 @@ struct Held {
     /// Ends with the 403 once the permission is lost. One future for all of the watch: to make it anew for each event
     /// would cost as much as the event.
     lost: Pin<Box<dyn Future<Output = Box<Status>> + Send>>,
-    _end: TellEnd,
     _seat: Option<Seat>,
 }
 
@@ -196,6 +200,7 @@ impl Watching {
             first: true,
             finished,
             held,
+            end: None,
         })
     }
 
@@ -429,7 +434,7 @@ fn only_name<'a>(target: &'a Target, selection: &'a Selection) -> Option<&'a str
 
 fn lifetime(server: &ApiServer, timeout_seconds: Option<u64>) -> Duration {
     match timeout_seconds {
-        Some(seconds) if seconds > 0 => Duration::from_secs(seconds),
+        Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(LONGEST),
         _ => {
             let shortest = server.0.min_request_timeout;
             let [random] = crate::random::bytes::<1>();

@@ -159,9 +159,11 @@ async fn serve(
     if let Some(node) = node {
         let _ = tokio::time::timeout(FAREWELL, node).await;
     }
-    server.close(FAREWELL).await;
+    server.finish(FAREWELL).await;
+    // Before the audit log: whatever still runs now fails, and that is recorded.
     let _ = tokio::time::timeout(FAREWELL, store.close()).await;
     tracing::debug!("the store is closed");
+    server.close(FAREWELL).await;
     outcome
 }
 

@@ -10,10 +10,10 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes that wait at most; more are sent at once. One TLS record holds a quarter of it.
+/// Bytes that wait at most. One TLS record holds a quarter of it.
 const MOST: usize = 64 * 1024;
-/// So much at a time is not copied if nothing waits before it.
-const LARGE: usize = 16 * 1024;
+/// So much at a time is not copied, but sent at once behind what waits.
+const LARGE: usize = 8 * 1024;
 
 /// One end of a connection: hyper has it to read and write, and whoever runs the connection to say when to send.
 #[derive(Debug)]
@@ -37,15 +37,20 @@ struct Outgoing<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Gathered<S> {
-    /// With HTTP/2 (`gathers`) nothing is sent before [`Gathered::poll_send`]; otherwise everything is, at once.
-    pub fn new(stream: S, gathers: bool) -> Self {
+    /// Nothing is sent before [`Gathered::poll_send`].
+    pub fn new(stream: S) -> Self {
         Self(Arc::new(Mutex::new(Outgoing {
             stream,
-            gathers,
+            gathers: true,
             waiting: Vec::new(),
             sent: 0,
             unflushed: false,
         })))
+    }
+
+    /// From now on everything is sent at once: for HTTP/1, which says one thing at a time, and may give the stream away.
+    pub fn send_at_once(&self) {
+        self.lock().gathers = false;
     }
 
     /// Sends what waits. A connection that cannot send any more is found out by whoever reads from it or writes to it.
@@ -63,6 +68,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Outgoing<S> {
         if !self.unflushed {
             return Poll::Ready(Ok(()));
         }
+        ready!(self.poll_send_waiting(context))?;
+        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
+        self.unflushed = false;
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_send_waiting(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.sent < self.waiting.len() {
             let stream = Pin::new(&mut self.stream);
             match ready!(stream.poll_write(context, &self.waiting[self.sent..]))? {
@@ -73,20 +85,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Outgoing<S> {
         // Freed rather than kept: what is freed is wiped.
         self.waiting = Vec::new();
         self.sent = 0;
-        ready!(Pin::new(&mut self.stream).poll_flush(context))?;
-        self.unflushed = false;
         Poll::Ready(Ok(()))
     }
 
     fn poll_write(&mut self, context: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let length = slices.iter().map(|slice| slice.len()).sum::<usize>();
-        let is_large = self.waiting.is_empty() && length >= LARGE;
-        self.unflushed = true;
-        if is_large || !self.gathers {
-            return Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        if length >= LARGE || !self.gathers || self.waiting.len() + length > MOST {
+            ready!(self.poll_send_waiting(context))?;
         }
-        if self.waiting.len() >= MOST {
-            ready!(self.poll_send(context))?;
+        self.unflushed = self.gathers;
+        if length >= LARGE || !self.gathers {
+            return Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         }
         for slice in slices {
             self.waiting.extend_from_slice(slice);
@@ -157,7 +166,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_written_waits_until_it_is_to_be_sent() {
         let (end, mut other) = tokio::io::duplex(1024);
-        let mut gathered = Gathered::new(end, true);
+        let mut gathered = Gathered::new(end);
         for part in [b"one ".as_slice(), b"two ", b"three"] {
             gathered.write_all(part).await.unwrap();
             gathered.flush().await.unwrap();
@@ -173,7 +182,7 @@ mod tests {
     #[tokio::test]
     async fn no_more_waits_than_the_limit() {
         let (end, mut other) = tokio::io::duplex(1024);
-        let mut gathered = Gathered::new(end, true);
+        let mut gathered = Gathered::new(end);
         let written = Arc::new(std::sync::atomic::AtomicUsize::new(0));
         let count = Arc::clone(&written);
         let sent: Vec<u8> = (0..300_000_u32).map(|at| (at % 251) as u8).collect();
@@ -199,7 +208,8 @@ mod tests {
     #[tokio::test]
     async fn without_gathering_all_is_sent_at_once() {
         let (end, mut other) = tokio::io::duplex(1024);
-        let mut gathered = Gathered::new(end, false);
+        let mut gathered = Gathered::new(end);
+        gathered.send_at_once();
         gathered.write_all(b"now").await.unwrap();
         assert_eq!(arrived(&mut other).await, b"now");
     }

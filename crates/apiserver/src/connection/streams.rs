@@ -5,13 +5,14 @@
 //! system call instead of one for each. That is what a node's thirty watches need when many Secrets change at once.
 
 use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
-use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use hyper::rt::Executor;
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -33,6 +34,8 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, stream: F) {
+        // A stream that panics ends alone: dropped, it is reset.
+        let stream = AssertUnwindSafe(stream).catch_unwind().map(drop);
         self.lock().push(Box::pin(stream));
     }
 }
@@ -93,7 +96,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_that_is_ready_runs_before_the_connection() {
-        let mut streams = Streams::new(Gathered::new(tokio::io::empty(), true));
+        let mut streams = Streams::new(Gathered::new(tokio::io::empty()));
         let executor = streams.executor();
         let (news, said) = (Arc::new(Notify::new()), Arc::new(AtomicUsize::new(0)));
         let mut accepted = false;
@@ -136,7 +139,7 @@ mod tests {
 
     #[tokio::test]
     async fn streams_end_with_their_connection_or_before() {
-        let mut streams = Streams::new(Gathered::new(tokio::io::empty(), true));
+        let mut streams = Streams::new(Gathered::new(tokio::io::empty()));
         let executor = streams.executor();
         let held = Arc::new(());
         let mut polls = 0;

@@ -7,7 +7,7 @@ use serde_json::json;
 use strongroom_e2e::{Client, Server};
 use tokio::io::AsyncWriteExt;
 
-use crate::{SECRETS, files_of, records};
+use crate::{SECRETS, files_of, records, with_id};
 
 const TRIES: u32 = 100;
 
@@ -91,4 +91,31 @@ async fn what_a_client_did_is_recorded_though_it_is_gone() {
             unrecorded.len()
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_has_an_end_only_if_it_began() {
+    let server = Server::start();
+    let admin = server.client();
+    let refused = format!("{SECRETS}?watch=true&fieldSelector=nothing%3Dof");
+    let reply = admin
+        .request("GET", &refused)
+        .header("audit-id", "refused-watch")
+        .send();
+    reply.await.expect(400);
+    // The longest that can be asked for, and longer than times can be told.
+    let endless = format!("{SECRETS}?watch=true&timeoutSeconds={}", i64::MAX);
+    let watch = admin
+        .request("GET", &endless)
+        .header("audit-id", "endless-watch")
+        .watch()
+        .await;
+    drop(watch);
+    assert_eq!(with_id(&server, "endless-watch", 2).await.len(), 2);
+    let records = with_id(&server, "refused-watch", 1).await;
+    let codes: Vec<_> = records
+        .iter()
+        .map(|record| &record["responseStatus"]["code"])
+        .collect();
+    assert_eq!(codes, [400]);
 }
