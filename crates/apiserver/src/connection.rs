@@ -3,7 +3,6 @@
 mod gathered;
 mod streams;
 
-use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,14 +124,7 @@ impl Connection {
                 outgoing.send_at_once();
             }
             let (server, peer, places) = (server.clone(), peer.clone(), Arc::clone(&places));
-            // In a box of its own: hyper keeps room for it as long as the answer flows, and a watch flows for half an hour.
-            Box::pin(async move {
-                let place = match request.method().is_safe() {
-                    true => None,
-                    false => places.acquire_owned().await.ok(),
-                };
-                Ok::<_, Infallible>(service::answer(server, peer, request, place).await)
-            })
+            service::answer(server, peer, request, Some(places))
         });
         let mut streams = Streams::new(stream.clone());
         let builder = builder(&self.server.0.limits, streams.executor());
