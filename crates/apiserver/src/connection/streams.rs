@@ -130,6 +130,7 @@ mod tests {
             std::future::pending::<()>().await;
         };
         tokio::select! {
+            biased;
             () = streams.run(connection) => {}
             () = tell => {}
         }
